@@ -1,0 +1,59 @@
+# Tidemark. All that is needed is Python 3.11 or newer and make; `make help` lists the targets.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The first Python on PATH that is new enough; `make PYTHON=/path/to/python demo` chooses another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c '$(NEW_ENOUGH)' 2>/dev/null && { echo "$$p"; break; }; done)
+UV ?= uv
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-from-lock
+
+.PHONY: help demo up test check lock clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP)  ## Run real payments and transfers on a local stack and show what happened
+	@$(BIN)/python starter.py demo
+
+up: $(STAMP)  ## Start the local stack (Postgres, Temporal, workers, projector) and keep it up
+	@$(BIN)/python starter.py up
+
+test: $(STAMP)  ## Run every test
+	@$(BIN)/python -m pytest
+
+check: $(STAMP)  ## Format, lint, types, import boundaries, dead code
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy .
+	@$(BIN)/lint-imports
+	@$(BIN)/vulture
+
+lock:  ## Write requirements/*.lock anew from pyproject.toml (needs uv)
+	@command -v "$(UV)" >/dev/null || { echo "make lock: no uv on PATH; 'pip install uv' brings it" >&2; exit 1; }
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header pyproject.toml --output-file requirements/run.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header pyproject.toml --group dev --output-file requirements/dev.lock
+
+# Rebuilt when the lock changes. A copy that was moved or made by a Python since removed is made anew.
+$(STAMP): requirements/dev.lock
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed; none on PATH (make PYTHON=/path/to/python ...)" >&2; exit 1; }
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "make: $(PYTHON) is not a Python of version 3.11 or newer" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: $(PYTHON) lacks its venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null && $(BIN)/python -m pip --version >/dev/null 2>&1 \
+		|| { echo "Making $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV); }
+	@echo "Installing the locked packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $(STAMP)
+
+clean:  ## Remove what make built; your data in .data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
