@@ -1,0 +1,185 @@
+"""The commands an account takes and the events it records."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from domain.model import AwareDatetime, Command, Event, Id, Name, Text
+from domain.money import Money
+
+Purpose = Literal["transfer", "payment", "fee", "refund", "chargeback", "compensation", "resolution"]
+"""Why money was posted. Statements show it; nothing decides by it."""
+
+
+# --- commands ------------------------------------------------------------
+
+
+class OpenAccount(Command):
+    account_id: Id
+    user_id: Id
+    currency: str
+    overdraft_limit: Money | None = None
+    iban: Text | None = None
+    rail: Id | None = None
+
+
+class Deposit(Command):
+    amount: Money
+    reference: Text | None = None
+
+
+class Withdraw(Command):
+    amount: Money
+    reference: Text | None = None
+
+
+class Freeze(Command):
+    reason: Text | None = None
+
+
+class Unfreeze(Command):
+    reason: Text | None = None
+
+
+class Close(Command):
+    reason: Text | None = None
+
+
+class Reserve(Command):
+    hold_id: Name
+    amount: Money
+    counterparty: Name
+    expires_at: AwareDatetime | None = None
+
+
+class ReleaseHold(Command):
+    """Voids what is left of a hold. Of a hold that is not there: nothing to do."""
+
+    hold_id: Name
+
+
+class ExpireHold(Command):
+    """Voids what is left of a hold whose time has passed."""
+
+    hold_id: Name
+
+
+class Debit(Command):
+    """Takes money, out of a hold if one is named. A hold was granted before, so a freeze does not stop it."""
+
+    amount: Money
+    counterparty: Name
+    transaction: Name
+    purpose: Purpose
+    hold_id: Name | None = None
+    reference: Text | None = None
+
+
+class Credit(Command):
+    amount: Money
+    counterparty: Name
+    transaction: Name
+    purpose: Purpose
+    reference: Text | None = None
+
+
+AccountCommand = (
+    OpenAccount
+    | Deposit
+    | Withdraw
+    | Freeze
+    | Unfreeze
+    | Close
+    | Reserve
+    | ReleaseHold
+    | ExpireHold
+    | Debit
+    | Credit
+)
+
+
+# --- events ------------------------------------------------------------
+
+
+class AccountOpened(Event):
+    """`rail` names the payment rail that reaches an account at another bank; None is an account of this ledger."""
+
+    account_id: Id
+    user_id: Id
+    currency: str
+    overdraft_limit: Money
+    iban: Text | None = None
+    rail: Id | None = None
+
+
+class AccountFrozen(Event):
+    reason: Text | None = None
+
+
+class AccountUnfrozen(Event):
+    reason: Text | None = None
+
+
+class AccountClosed(Event):
+    reason: Text | None = None
+
+
+class Entry(Event):
+    """An event that moves or holds money. `balance` and `held` are what the account has after it."""
+
+    amount: Money
+    balance: Money
+    held: Money
+
+
+class FundsDeposited(Entry):
+    reference: Text | None = None
+
+
+class FundsWithdrawn(Entry):
+    reference: Text | None = None
+
+
+class FundsReserved(Entry):
+    hold_id: Name
+    counterparty: Name
+    reserved_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+
+
+class HoldReleased(Entry):
+    hold_id: Name
+
+
+class HoldExpired(Entry):
+    hold_id: Name
+
+
+class AccountDebited(Entry):
+    counterparty: Name
+    transaction: Name
+    purpose: Purpose
+    hold_id: Name | None = None
+    reference: Text | None = None
+
+
+class AccountCredited(Entry):
+    counterparty: Name
+    transaction: Name
+    purpose: Purpose
+    reference: Text | None = None
+
+
+AccountEvent = (
+    AccountOpened
+    | AccountFrozen
+    | AccountUnfrozen
+    | AccountClosed
+    | FundsDeposited
+    | FundsWithdrawn
+    | FundsReserved
+    | HoldReleased
+    | HoldExpired
+    | AccountDebited
+    | AccountCredited
+)

@@ -1,0 +1,70 @@
+"""The event catalogue: every stored event type, its present schema version, and how older JSON is read.
+
+An upcaster turns the JSON of one schema version into the next one's; `decode` applies them one after another, so
+an event written years ago is read by today's code. The stored JSON itself is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from domain import account, payment, transfer
+from domain.account_messages import AccountEvent
+from domain.errors import DomainError
+from domain.leg import AnyEvent, State
+from domain.model import Event
+from domain.payment_messages import PaymentEvent
+from domain.streams import ACCOUNT, PAYMENT, TRANSFER, category_of
+from domain.transfer_messages import TransferEvent
+
+Json = dict[str, Any]
+Upcaster = Callable[[Json], Json]
+
+EVENTS: Mapping[str, Mapping[str, type[Event]]] = {
+    category: {event.__name__: event for event in get_args(union)}
+    for category, union in ((ACCOUNT, AccountEvent), (PAYMENT, PaymentEvent), (TRANSFER, TransferEvent))
+}
+"""Category → event type → class."""
+
+UPCASTERS: dict[tuple[str, str, int], Upcaster] = {}
+"""(category, event type, schema version) → what turns that version's JSON into the next version's."""
+
+INITIAL: Mapping[str, Callable[[], State]] = {
+    ACCOUNT: account.initial,
+    PAYMENT: payment.initial,
+    TRANSFER: transfer.initial,
+}
+EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
+    ACCOUNT: account.evolve,
+    PAYMENT: payment.evolve,
+    TRANSFER: transfer.evolve,
+}
+STATE_VERSION: Mapping[str, int] = {ACCOUNT: 1, PAYMENT: 1, TRANSFER: 1}
+"""Raised when a state's fields change: older snapshots are then ignored and rebuilt."""
+
+
+class UnknownEvent(DomainError):
+    """The log holds an event that this code does not know: newer code wrote it, or it is damaged."""
+
+    def __init__(self, stream: str, type_: str, version: int) -> None:
+        super().__init__("unknown_event", f"{stream}: no reader for {type_} version {version}")
+
+
+def decode(stream: str, type_: str, schema_version: int, data: Json) -> AnyEvent:
+    """The event in its present shape. Raises UnknownEvent, or pydantic's ValidationError for damaged data."""
+    category = category_of(stream)
+    cls = EVENTS.get(category, {}).get(type_)
+    if cls is None or schema_version > cls.schema_version:
+        raise UnknownEvent(stream, type_, schema_version)
+    while schema_version < cls.schema_version:
+        upcaster = UPCASTERS.get((category, type_, schema_version))
+        if upcaster is None:
+            raise UnknownEvent(stream, type_, schema_version)
+        data, schema_version = upcaster(data), schema_version + 1
+    return cls.model_validate(data)  # type: ignore[return-value]
+
+
+def encode(event: AnyEvent) -> tuple[str, int, Json]:
+    """(type, schema version, JSON) as the event store keeps it."""
+    return type(event).__name__, event.schema_version, event.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,94 @@
+"""A leg: the decisions of several aggregates that are recorded in one atomic append.
+
+A leg is opened over the loaded states, asks each aggregate in turn, and collects the events. `asked` names every
+stream whose state the decision rests on, a refusal caught on the way included: the append checks their versions
+even where they got no event, so that nothing is decided on a stale balance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from domain import account, payment, transfer
+from domain.account import Account
+from domain.account_messages import AccountCommand, AccountEvent
+from domain.payment import Payment
+from domain.payment_messages import PaymentCommand, PaymentEvent
+from domain.streams import account_stream, payment_stream, transfer_stream
+from domain.transfer import Transfer
+from domain.transfer_messages import TransferCommand, TransferEvent
+
+State = Account | Payment | Transfer
+AnyEvent = AccountEvent | PaymentEvent | TransferEvent
+
+
+class Leg:
+    """States by stream name go in; `events` by stream name come out."""
+
+    def __init__(self, states: Mapping[str, State]) -> None:
+        self._states = dict(states)
+        self.events: dict[str, list[AnyEvent]] = {}
+        self.asked: set[str] = set()
+
+    def account(self, account_id: str) -> Account:
+        state = self._states[account_stream(account_id)]
+        assert isinstance(state, Account)
+        return state
+
+    def payment(self, payment_id: str) -> Payment:
+        state = self._states[payment_stream(payment_id)]
+        assert isinstance(state, Payment)
+        return state
+
+    def transfer(self, transfer_id: str) -> Transfer:
+        state = self._states[transfer_stream(transfer_id)]
+        assert isinstance(state, Transfer)
+        return state
+
+    def on_account(self, account_id: str, command: AccountCommand) -> list[AccountEvent]:
+        stream, state = account_stream(account_id), self.account(account_id)
+        self.asked.add(stream)
+        events = account.decide(command, state)
+        for event in events:
+            state = account.evolve(state, event)
+        self._record(stream, state, events)
+        return events
+
+    def on_payment(self, payment_id: str, command: PaymentCommand) -> list[PaymentEvent]:
+        stream, state = payment_stream(payment_id), self.payment(payment_id)
+        self.asked.add(stream)
+        events = payment.decide(command, state)
+        for event in events:
+            state = payment.evolve(state, event)
+        self._record(stream, state, events)
+        return events
+
+    def on_transfer(self, transfer_id: str, command: TransferCommand) -> list[TransferEvent]:
+        stream, state = transfer_stream(transfer_id), self.transfer(transfer_id)
+        self.asked.add(stream)
+        events = transfer.decide(command, state)
+        for event in events:
+            state = transfer.evolve(state, event)
+        self._record(stream, state, events)
+        return events
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """All or nothing of the block: on an exception its events are forgotten (what it asked is not)."""
+        states, events = dict(self._states), {stream: list(found) for stream, found in self.events.items()}
+        try:
+            yield
+        except BaseException:
+            self._states, self.events = states, events
+            raise
+
+    def _record(
+        self,
+        stream: str,
+        state: State,
+        events: list[AccountEvent] | list[PaymentEvent] | list[TransferEvent],
+    ) -> None:
+        self._states[stream] = state
+        if events:
+            self.events.setdefault(stream, []).extend(events)

@@ -1,0 +1,29 @@
+"""How streams are named: `<category>-<id>`, one stream per aggregate."""
+
+from __future__ import annotations
+
+ACCOUNT = "account"
+PAYMENT = "payment"
+TRANSFER = "transfer"
+
+
+def account_stream(account_id: str) -> str:
+    return f"{ACCOUNT}-{account_id}"
+
+
+def payment_stream(payment_id: str) -> str:
+    return f"{PAYMENT}-{payment_id}"
+
+
+def transfer_stream(transfer_id: str) -> str:
+    return f"{TRANSFER}-{transfer_id}"
+
+
+def category_of(stream: str) -> str:
+    """`account-a-1` → `account`."""
+    return stream.partition("-")[0]
+
+
+def id_of(stream: str) -> str:
+    """`account-a-1` → `a-1`."""
+    return stream.partition("-")[2]

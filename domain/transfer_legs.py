@@ -1,0 +1,223 @@
+"""What each leg of a transfer does to the transfer and to an account at once. One function, one append.
+
+Between the legs the money is on the transfer's own stream (in transit, in suspense), so it is never off the books.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from domain.account import Account, AccountStatus
+from domain.account_messages import Credit, Debit, Purpose, ReleaseHold, Reserve
+from domain.errors import Conflict, InvalidInput, NotFound
+from domain.leg import Leg
+from domain.payment_legs import open_system_account
+from domain.review import ApproveReview
+from domain.screening import ScreeningLimits, screen
+from domain.streams import transfer_stream
+from domain.transfer import FINAL, Transfer, TransferStatus
+from domain.transfer_messages import (
+    CancelTransfer,
+    CreditDestination,
+    DebitSource,
+    FinishCompensation,
+    HoldTransferForReview,
+    InitiateTransfer,
+    RecordReservation,
+    RefundSource,
+    RefuseCredit,
+    RejectTransfer,
+    ReleaseSource,
+    RequestResolution,
+    SourceDebited,
+    SourceRefunded,
+    TransferTerms,
+)
+
+S = TransferStatus
+
+
+def exchange_account(currency: str) -> str:
+    """The platform's position in a currency, through which quoted transfers pass: `fx-EUR`."""
+    return f"fx-{currency}"
+
+
+def open_transfer(
+    leg: Leg,
+    terms: TransferTerms,
+    reserved_until: datetime,
+    limits: ScreeningLimits,
+    cancelled: CancelTransfer | None = None,
+) -> None:
+    """Initiate, screen and reserve at the source; or cancel at once, where the cancel came first."""
+    if leg.transfer(terms.transfer_id).status is S.CANCELLED:
+        leg.asked.add(transfer_stream(terms.transfer_id))
+        return  # the undo was here before us: its tombstone stands
+    source, destination = _parties(leg, terms)
+    initiate = InitiateTransfer(
+        **dict(terms), from_user=source.user_id, to_user=destination.user_id, rail=destination.rail
+    )
+    leg.on_transfer(terms.transfer_id, initiate)
+    if cancelled is not None:
+        leg.on_transfer(terms.transfer_id, cancelled)
+        return
+    screening = screen(terms.amount, source, terms.to_account, terms.at, limits)
+    if screening.held:
+        review = HoldTransferForReview(at=terms.at, score=screening.score, reasons=screening.reasons)
+        leg.on_transfer(terms.transfer_id, review)
+        return
+    _reserve(leg, terms.transfer_id, terms.at, reserved_until)
+
+
+def _parties(leg: Leg, terms: TransferTerms) -> tuple[Account, Account]:
+    bought = terms.amount if terms.quote is None else terms.quote.buys
+    for account_id, money, field in (
+        (terms.from_account, terms.amount, "from_account"),
+        (terms.to_account, bought, "to_account"),
+    ):
+        account = leg.account(account_id)
+        if account.status is AccountStatus.UNOPENED:
+            raise NotFound("account_not_found", f"account {account_id} does not exist", field)
+        account.must_take(money)
+    source = leg.account(terms.from_account)
+    if source.rail is not None:
+        raise InvalidInput("account_external", f"account {terms.from_account} is at another bank", "from_account")
+    return source, leg.account(terms.to_account)
+
+
+def _reserve(leg: Leg, transfer_id: str, at: datetime, reserved_until: datetime) -> None:
+    """Hold the amount at the source, or reject the transfer with the account's reason."""
+    transfer, hold_id = leg.transfer(transfer_id), transfer_stream(transfer_id)
+    reserve = Reserve(
+        at=at,
+        hold_id=hold_id,
+        amount=transfer.money,
+        counterparty=transfer.to_account,
+        expires_at=reserved_until,
+    )
+    try:
+        leg.on_account(transfer.from_account, reserve)
+    except Conflict as refusal:
+        leg.on_transfer(transfer_id, RejectTransfer(at=at, code=refusal.code, reason=refusal.message))
+    else:
+        record = RecordReservation(at=at, hold_id=hold_id, expires_at=reserved_until)
+        leg.on_transfer(transfer_id, record)
+
+
+def approve_transfer(leg: Leg, transfer_id: str, command: ApproveReview, reserved_until: datetime) -> None:
+    """The reviewer lets it pass: reserve now, on what the account has now."""
+    leg.on_transfer(transfer_id, command)
+    _reserve(leg, transfer_id, command.at, reserved_until)
+
+
+def debit_source(leg: Leg, transfer_id: str, command: DebitSource) -> None:
+    """The pivot. An expired quote or reservation turns it into compensation instead."""
+    if not _still(leg, transfer_id, S.RESERVED):
+        return
+    [event] = leg.on_transfer(transfer_id, command)
+    if isinstance(event, SourceDebited):
+        transfer = leg.transfer(transfer_id)
+        debit = Debit(
+            at=command.at,
+            amount=event.amount,
+            counterparty=transfer.to_account,
+            transaction=transfer_stream(transfer_id),
+            purpose="transfer",
+            hold_id=transfer.hold_id,
+        )
+        leg.on_account(transfer.from_account, debit)
+
+
+def credit_destination(leg: Leg, transfer_id: str, command: CreditDestination) -> None:
+    """Credit, or record that the destination refuses: then the saga turns back."""
+    if not _still(leg, transfer_id, S.IN_TRANSIT):
+        return
+    try:
+        with leg.attempt():
+            _exchange(leg, leg.transfer(transfer_id), command.at)
+            _deliver(leg, transfer_id, command, "transfer")
+    except Conflict as refusal:
+        refused = RefuseCredit(at=command.at, code=refusal.code, reason=refusal.message)
+        leg.on_transfer(transfer_id, refused)
+
+
+def _exchange(leg: Leg, transfer: Transfer, at: datetime) -> None:
+    """With a quote: the platform takes the source's currency and gives the destination's."""
+    if transfer.quote is None:
+        return
+    bought, transaction = transfer.quote.buys, transfer_stream(transfer.transfer_id)
+    ours, theirs = exchange_account(transfer.currency), exchange_account(bought.currency)
+    give = Debit(
+        at=at, amount=bought, counterparty=transfer.to_account, transaction=transaction, purpose="transfer"
+    )
+    leg.on_account(theirs, give)
+    open_system_account(leg, ours, transfer.currency, at)
+    take = Credit(
+        at=at,
+        amount=transfer.money,
+        counterparty=transfer.from_account,
+        transaction=transaction,
+        purpose="transfer",
+    )
+    leg.on_account(ours, take)
+
+
+def _deliver(leg: Leg, transfer_id: str, command: CreditDestination, purpose: Purpose) -> None:
+    transfer = leg.transfer(transfer_id)
+    credit = Credit(
+        at=command.at,
+        amount=transfer.credited,
+        counterparty=transfer.from_account,
+        transaction=transfer_stream(transfer_id),
+        purpose=purpose,
+    )
+    leg.on_account(transfer.to_account, credit)
+    leg.on_transfer(transfer_id, command)
+
+
+def release_source(leg: Leg, transfer_id: str, command: ReleaseSource) -> None:
+    """Undo of the reservation; of one that never happened, a tombstone; of a posted one, nothing."""
+    if leg.on_transfer(transfer_id, command):
+        transfer = leg.transfer(transfer_id)
+        if transfer.hold_id is not None:
+            leg.on_account(transfer.from_account, ReleaseHold(at=command.at, hold_id=transfer.hold_id))
+
+
+def refund_source(leg: Leg, transfer_id: str, command: RefundSource, purpose: Purpose = "compensation") -> None:
+    """Undo of the debit: the money goes back. Refused where the account refuses it (closed)."""
+    transfer = leg.transfer(transfer_id)
+    if transfer.status in FINAL:
+        return
+    for event in leg.on_transfer(transfer_id, command):
+        assert isinstance(event, SourceRefunded)
+        credit = Credit(
+            at=command.at,
+            amount=event.amount,
+            counterparty=transfer.to_account,
+            transaction=transfer_stream(transfer_id),
+            purpose=purpose,
+        )
+        leg.on_account(command.to_account, credit)
+
+
+def resolve_transfer(leg: Leg, transfer_id: str, command: RequestResolution) -> None:
+    """An operator's way out of STUCK: pay back (retry, return) or deliver after all (force_complete)."""
+    leg.on_transfer(transfer_id, command)
+    transfer = leg.transfer(transfer_id)
+    if command.action == "force_complete":
+        _exchange(leg, transfer, command.at)
+        _deliver(leg, transfer_id, CreditDestination(at=command.at), "resolution")
+        return
+    to_account = transfer.from_account
+    if command.action == "return" and command.to_account is not None:
+        to_account = command.to_account
+    refund_source(leg, transfer_id, RefundSource(at=command.at, to_account=to_account), "resolution")
+    leg.on_transfer(transfer_id, FinishCompensation(at=command.at))
+
+
+def _still(leg: Leg, transfer_id: str, status: TransferStatus) -> bool:
+    """False where the saga is past this leg (a repeat, a repair): the caller goes by the status it finds."""
+    transfer = leg.transfer(transfer_id)
+    if transfer.status is S.NONE:
+        raise NotFound("transfer_not_found", f"transfer {transfer_id} does not exist")
+    return transfer.status is status
