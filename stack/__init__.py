@@ -1,0 +1,32 @@
+"""The local stack: an embedded Postgres, a local Temporal server, and a supervisor for them and our own processes.
+
+Knows nothing of payments: what to run, how to migrate and which files to watch come in through `StackConfig`.
+It is for one machine and one user; docker-compose.yml is the same topology in containers.
+
+    with stack.up(StackConfig(data_dir=Path(".data"), migrate=migrate)) as running:
+        print(running.info.temporal_ui)
+        running.wait()
+"""
+
+from stack.errors import AlreadyRunning, PartUnavailable, StackError
+from stack.info import StackInfo, read_info, running_pid
+from stack.parts import ProcessSpec, StackConfig, own_processes
+from stack.progress import Progress, console_progress
+from stack.supervisor import Stack, crash, up
+
+__all__ = [
+    "AlreadyRunning",
+    "PartUnavailable",
+    "ProcessSpec",
+    "Progress",
+    "Stack",
+    "StackConfig",
+    "StackError",
+    "StackInfo",
+    "console_progress",
+    "crash",
+    "own_processes",
+    "read_info",
+    "running_pid",
+    "up",
+]

@@ -1,0 +1,44 @@
+"""What can go wrong with the local stack.
+
+StackError
+├── AlreadyRunning     another supervisor holds this data directory
+├── PartUnavailable    a part did not start, or cannot be reached; says where its log is
+└── BuildInterrupted   told to stop while the Temporal server was being fetched or built
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class StackError(Exception):
+    """Something about the local stack that its user can act on; the message is one line that says how."""
+
+    code = "stack_error"
+
+
+class AlreadyRunning(StackError):
+    """The data directory belongs to a running stack. `pid` is its supervisor's, 0 when it could not be told."""
+
+    code = "stack_already_running"
+
+    def __init__(self, data_dir: Path, pid: int) -> None:
+        self.data_dir = data_dir
+        self.pid = pid
+        super().__init__(f"already running, pid {pid} (data in {data_dir}); use it as it is, or stop it first")
+
+
+class PartUnavailable(StackError):
+    """A part did not start or does not answer. `part` is its name, for instance `postgres`."""
+
+    code = "stack_part_unavailable"
+
+    def __init__(self, part: str, why: str) -> None:
+        self.part = part
+        super().__init__(f"{part}: {why}")
+
+
+class BuildInterrupted(StackError):
+    """Fetching or building the Temporal server was stopped on request; the next start begins it anew."""
+
+    code = "stack_build_interrupted"
