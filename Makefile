@@ -26,6 +26,7 @@ up: $(STAMP)  ## Start the local stack (Postgres, Temporal, workers, projector) 
 	@$(BIN)/python starter.py up
 
 test: $(STAMP)  ## Run every test
+	@$(BIN)/python -m stack.prefetch
 	@$(BIN)/python -m pytest
 
 check: $(STAMP)  ## Format, lint, types, import boundaries, dead code

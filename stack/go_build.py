@@ -121,7 +121,9 @@ def _run(
         )
     try:
         with log.open(encoding="utf-8", errors="replace") as lines:
-            while process.poll() is None:
+            running = True
+            while running:
+                running = process.poll() is None
                 if stopping.is_set():
                     raise BuildInterrupted(
                         "stopped while building the Temporal server; the next start begins it anew"
@@ -129,7 +131,8 @@ def _run(
                 told("")
                 for line in lines:
                     told(line.strip())
-                stopping.wait(0.5)
+                if running:
+                    stopping.wait(0.5)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,94 @@
+"""Small parts of the local stack: connection URLs, progress lines, logs that do not grow without a limit."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from stack.database import plain_url, with_role
+from stack.files import FileLock, keep_log_small, tail, write_private
+from stack.progress import PlainLines
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("postgresql://u:p%40ss@db/x", "-c role=tidemark_app"),
+        ("postgresql://u@db/x?sslmode=require", "-c role=tidemark_app"),
+        (
+            "postgresql://u@db/x?options=-c%20statement_timeout%3D5s",
+            "-c statement_timeout=5s -c role=tidemark_app",
+        ),
+        ("host=db user=u dbname=x", "-c role=tidemark_app"),
+        ("host=db user=u dbname=x options='-c a.b=1'", "-c a.b=1 -c role=tidemark_app"),
+    ],
+)
+def test_a_role_is_added_and_the_rest_of_the_url_stays(url: str, options: str) -> None:
+    before, after = conninfo_to_dict(url), conninfo_to_dict(with_role(url, "tidemark_app"))
+    assert after.pop("options") == options
+    before.pop("options", None)
+    assert after == before
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_spelling_of_the_scheme_is_understood(scheme: str) -> None:
+    assert plain_url(f"{scheme}://u@db/x") == "postgresql://u@db/x"
+
+
+def test_progress_without_a_terminal_is_a_line_per_phase_and_one_every_15_s() -> None:
+    now = [0.0]
+    out = io.StringIO()
+    lines = PlainLines(out, clock=lambda: now[0])
+    for second in range(20):
+        now[0] = float(second)
+        lines("temporal", f"building: {second} s")
+    lines("temporal", "starting")
+    lines("worker", "starting")
+    printed = out.getvalue().splitlines()
+    assert printed == [
+        "temporal: building: 0 s",
+        "temporal: building: 15 s",
+        "temporal: starting",
+        "worker: starting",
+    ]
+
+
+def test_a_log_past_its_limit_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    with log.open("ab", buffering=0) as writer:
+        writer.write(b"old " * 10)
+        keep_log_small(log, limit_bytes=100)
+        assert not (tmp_path / "worker.log.1").exists()
+        keep_log_small(log, limit_bytes=30)
+        writer.write(b"new\n")
+    assert (tmp_path / "worker.log.1").read_bytes() == b"old " * 10
+    assert log.read_bytes() == b"new\n"
+
+
+def test_the_end_of_a_log_without_reading_all_of_it(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text("".join(f"line {number}\n" for number in range(100_000)))
+    assert tail(log, 2) == "line 99998\nline 99999"
+    assert tail(tmp_path / "none.log") == ""
+
+
+def test_a_private_file_is_replaced_whole_and_closed_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_private(path, "new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
+    first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
+    assert first.try_acquire()
+    assert not second.try_acquire()
+    first.release()
+    assert second.try_acquire()
+    second.release()
