@@ -22,8 +22,8 @@ Role = Literal["app", "projector", "reader", "admin"]
 class ProcessSpec:
     """One of our own programs: which part it is, how to run it, how many of it, and as which database role.
 
-    It gets `DATABASE_URL` (of its role), `TIDEMARK_READ_DATABASE_URL`, `TEMPORAL_ADDRESS` and
-    `TIDEMARK_READY_FILE`, a file it creates once it is ready, within `ready_s` seconds at the first start. SIGTERM
+    It gets `DATABASE_URL` (of its role, and of no other that writes), `TIDEMARK_READ_DATABASE_URL`,
+    `TEMPORAL_ADDRESS` and `TIDEMARK_READY_FILE`, a file it creates once it is ready, within `ready_s` seconds at the first start. SIGTERM
     asks it to finish what it does; SIGKILL follows after `stop_s` seconds.
     """
 
@@ -81,7 +81,9 @@ class OwnProcess:
             "admin": info.admin_database,
         }[spec.role]
         own = {
+            "TIDEMARK_DATABASE_URL": database,
             "DATABASE_URL": database,
+            "TIDEMARK_PROJECTOR_DATABASE_URL": database if spec.role == "projector" else "",
             "TIDEMARK_READ_DATABASE_URL": info.read_database,
             "TEMPORAL_ADDRESS": info.temporal,
             "TIDEMARK_READY_FILE": str(self._ready_file),

@@ -175,7 +175,7 @@ class Stack:
 
     def _start_database(self) -> DatabaseUrls:
         config = self._config
-        external = config.env.get("DATABASE_URL")
+        external = config.env.get("TIDEMARK_DATABASE_URL") or config.env.get("DATABASE_URL")
         if external:
             config.on_progress("postgres", "preparing the database of DATABASE_URL")
             return prepare_external(external, config.migrate)
