@@ -206,6 +206,8 @@ def _change_status(command: Freeze | Unfreeze | Close, account: Account) -> list
                 raise WrongState("account_not_frozen", f"account {account.account_id} is not frozen")
             return [AccountUnfrozen(reason=reason)]
         case Close(reason=reason):
+            if account.rail is not None:
+                raise Conflict("account_external", f"account {account.account_id} is at another bank")
             if account.balance or account.held:
                 raise Conflict(
                     "account_not_empty",

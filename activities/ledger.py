@@ -1,0 +1,97 @@
+"""The one way from a command to committed events, used by every activity and every direct command.
+
+    key (command id) + content ──► load streams ──► domain leg decides ──► one atomic append ──► outcome
+
+A repeat of the key returns the stored outcome; the same key with other content is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from eventstore.handle import Aggregates, Decision
+from pydantic import BaseModel
+
+from domain.errors import Conflict
+from domain.leg import Leg, State
+from failpoints import reach
+
+Result = TypeVar("Result", bound=BaseModel)
+
+
+def utc_now() -> datetime:
+    """The clock that commands get their `at` from."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCommand(Generic[Result]):
+    """What `Ledger.run` needs of one command.
+
+    `key` is the command id, `content` what makes a repeat of it the same command, `streams` all that `act` may
+    look at, the first of them the one the command is about. `name` is the failpoint's and the log's name.
+    """
+
+    name: str
+    key: str
+    content: BaseModel
+    streams: Sequence[str]
+    act: Callable[[Leg], object]
+    result: Callable[[Leg], Result]
+    returns: type[Result]
+    actor: str
+    repeat_shows_now: bool = False
+    """A repeat gets the stored outcome; with this set, where things stand now (what a re-run workflow needs)."""
+
+
+class Ledger:
+    """Runs legs over the event store."""
+
+    def __init__(self, aggregates: Aggregates[State]) -> None:
+        self._aggregates = aggregates
+
+    async def state(self, stream: str) -> State:
+        """The stream's state now, from the log."""
+        state, _ = await self._aggregates.state(stream)
+        return state
+
+    async def must_repeat(self, key: str, content: bytes) -> None:
+        """Raises Conflict `idempotency_conflict` where `key` was used before with another content."""
+        stored = await self._aggregates.store.find_command(key)
+        if stored is not None and stored.fingerprint != content:
+            raise Conflict("idempotency_conflict", f"{key.partition(':')[0]} exists already with another content")
+
+    async def run(self, command: LedgerCommand[Result]) -> Result:
+        """One leg: act on the streams' states, append what that decided, return the result.
+
+        Raises DomainError when the domain refuses, eventstore errors when Postgres cannot be reached.
+        """
+
+        def decide(states: dict[str, State]) -> Decision:
+            leg = Leg(states)
+            command.act(leg)
+            outcome = command.result(leg)
+            return Decision(events=leg.events, outcome=outcome.model_dump(mode="json"), asked=leg.asked)
+
+        await reach(f"{command.name}:before_commit")
+        handled = await self._aggregates.handle(
+            command.key,
+            fingerprint(command.content),
+            command.streams,
+            decide,
+            {"correlation_id": command.streams[0], "actor": command.actor},
+            utc_now(),
+        )
+        await reach(f"{command.name}:after_commit")
+        if handled.repeated and command.repeat_shows_now:
+            return command.result(Leg({stream: await self.state(stream) for stream in command.streams}))
+        return command.returns.model_validate(handled.outcome)
+
+
+def fingerprint(content: BaseModel) -> bytes:
+    """What tells a repeat of a command from another one under the same key; when it was asked does not."""
+    return hashlib.sha256(content.model_dump_json(exclude={"at"}).encode()).digest()

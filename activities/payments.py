@@ -1,0 +1,172 @@
+"""The steps of a payment. Each is one append over the payment's stream and the accounts it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.ledger import Ledger, LedgerCommand, utc_now
+from activities.refusals import refusals
+from activities.steps import (
+    CancelWish,
+    CaptureWish,
+    DisputeDecision,
+    DisputeWish,
+    ExpireWish,
+    PaymentOrder,
+    PaymentRef,
+    PaymentStep,
+    RefundWish,
+    ReviewWish,
+    Wish,
+)
+from domain.errors import NotFound
+from domain.leg import Leg
+from domain.payment import Payment, PaymentStatus
+from domain.payment_legs import (
+    approve_payment,
+    cancel_payment,
+    capture_payment,
+    expire_payment,
+    open_dispute,
+    open_payment,
+    refund_payment,
+    reject_payment,
+    resolve_dispute,
+)
+from domain.payment_messages import (
+    CancelPayment,
+    CapturePayment,
+    ExpirePayment,
+    PaymentTerms,
+    RefundPayment,
+    ResolveDispute,
+)
+from domain.review import ApproveReview, RejectReview
+from domain.streams import account_stream, payment_stream
+from settings import Settings
+
+
+class OpenPayment(BaseModel):
+    """`cancelled` is a cancel that came before the payment was opened."""
+
+    order: PaymentOrder
+    cancelled: CancelWish | None = None
+
+
+class PaymentActivities:
+    """Bound to a process's ledger and settings in worker.py."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+
+    @activity.defn
+    async def open_payment(self, request: OpenPayment) -> PaymentStep:
+        """Initiate, screen and authorise; ends authorized, in_review, failed or (cancelled before) cancelled."""
+        order, cancelled, now, settings = request.order, request.cancelled, utc_now(), self._settings
+        expires_in = settings.payment_expires_in_s if order.expires_in_s is None else order.expires_in_s
+        terms = PaymentTerms(
+            at=now,
+            expires_at=now + timedelta(seconds=expires_in),
+            fee_rate=settings.fee_rate,
+            fee_account=settings.fee_account_for(order.amount.currency),
+            **{name: value for name, value in order if name not in ("expires_in_s", "actor")},
+        )
+        cancel = None if cancelled is None else CancelPayment(at=now, reason=cancelled.reason)
+        stream = payment_stream(order.payment_id)
+        with refusals():
+            return await self._ledger.run(
+                LedgerCommand(
+                    name="payment.open",
+                    key=f"{stream}:payer:authorize",
+                    content=order,
+                    streams=[stream, account_stream(order.from_account), account_stream(order.to_account)],
+                    act=lambda leg: open_payment(leg, terms, settings.screening, cancel),
+                    result=lambda leg: PaymentStep.of(leg.payment(order.payment_id)),
+                    returns=PaymentStep,
+                    actor=order.actor,
+                    repeat_shows_now=True,
+                )
+            )
+
+    @activity.defn
+    async def capture_payment(self, ref: PaymentRef, wish: CaptureWish) -> PaymentStep:
+        """Capture all or some of what is authorised."""
+        command = CapturePayment(at=utc_now(), amount=wish.amount)
+        return await self._step("capture", ref, wish, lambda leg: capture_payment(leg, ref.payment_id, command))
+
+    @activity.defn
+    async def cancel_payment(self, ref: PaymentRef, wish: CancelWish) -> PaymentStep:
+        """Cancel, or void the rest of a partly captured payment."""
+        command = CancelPayment(at=utc_now(), reason=wish.reason)
+        return await self._step("cancel", ref, wish, lambda leg: cancel_payment(leg, ref.payment_id, command))
+
+    @activity.defn
+    async def review_payment(self, ref: PaymentRef, wish: ReviewWish) -> PaymentStep:
+        """A reviewer's decision; an approval authorises at once."""
+        at, by, note = utc_now(), wish.actor, wish.note
+
+        def act(leg: Leg) -> None:
+            if wish.approve:
+                approve_payment(leg, ref.payment_id, ApproveReview(at=at, by=by, note=note))
+            else:
+                reject_payment(leg, ref.payment_id, RejectReview(at=at, by=by, note=note))
+
+        return await self._step("review", ref, wish, act)
+
+    @activity.defn
+    async def expire_payment(self, ref: PaymentRef, wish: ExpireWish) -> PaymentStep:
+        """Void what is left when the time is up."""
+        command = ExpirePayment(at=max(wish.expired_at, utc_now()))
+        return await self._step("expire", ref, wish, lambda leg: expire_payment(leg, ref.payment_id, command))
+
+    @activity.defn
+    async def refund_payment(self, ref: PaymentRef, wish: RefundWish) -> PaymentStep:
+        """Give back all or some of what was captured, from the payee."""
+        command = RefundPayment(at=utc_now(), refund_id=wish.wish_id, amount=wish.amount, reason=wish.reason)
+        return await self._step("refund", ref, wish, lambda leg: refund_payment(leg, ref.payment_id, command))
+
+    @activity.defn
+    async def open_dispute(self, ref: PaymentRef, wish: DisputeWish) -> PaymentStep:
+        """The payer disputes; what the payee has of the amount is reserved."""
+        at = utc_now()
+        return await self._step(
+            "dispute", ref, wish, lambda leg: open_dispute(leg, ref.payment_id, at, wish.reason)
+        )
+
+    @activity.defn
+    async def resolve_dispute(self, ref: PaymentRef, wish: DisputeDecision) -> PaymentStep:
+        """Won: the reserve is voided. Lost: the payer gets the money back."""
+        command = ResolveDispute(at=utc_now(), outcome=wish.outcome, by=wish.actor, note=wish.note)
+        return await self._step(
+            "resolve_dispute", ref, wish, lambda leg: resolve_dispute(leg, ref.payment_id, command)
+        )
+
+    async def _step(self, name: str, ref: PaymentRef, wish: Wish, act: Callable[[Leg], object]) -> PaymentStep:
+        stream = payment_stream(ref.payment_id)
+        with refusals():
+            accounts = ref.accounts or await self._accounts(ref.payment_id)
+            return await self._ledger.run(
+                LedgerCommand(
+                    name=f"payment.{name}",
+                    key=f"{stream}:{name}:{wish.wish_id}",
+                    content=wish,
+                    streams=[stream, *dict.fromkeys(map(account_stream, accounts))],
+                    act=act,
+                    result=lambda leg: PaymentStep.of(leg.payment(ref.payment_id)),
+                    returns=PaymentStep,
+                    actor=wish.actor,
+                    repeat_shows_now=True,
+                )
+            )
+
+    async def _accounts(self, payment_id: str) -> tuple[str, ...]:
+        payment = await self._ledger.state(payment_stream(payment_id))
+        assert isinstance(payment, Payment)
+        if payment.status is PaymentStatus.NONE:
+            raise NotFound("payment_not_found", f"payment {payment_id} does not exist", "payment_id")
+        return payment.from_account, payment.to_account, payment.fee_account

@@ -1,0 +1,120 @@
+"""How a command reaches its workflow: start it or join the running one, and put what comes back in our words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import errors
+from domain.errors import Conflict, DomainError
+from settings import Settings
+
+T = TypeVar("T")
+
+ANSWER_TIMEOUT_S = 60
+"""How long a command waits for its answer. The workflow goes on all the same."""
+
+
+class NoAnswer(Exception):
+    """The command is under way, but nobody said in time what became of it: an unknown outcome, not a failure."""
+
+
+class WorkflowOver(Exception):
+    """There is no running workflow of this id."""
+
+
+async def start_workflow(
+    client: Client,
+    settings: Settings,
+    run: Any,
+    *args: Any,
+    workflow_id: str,
+    summary: str,
+    search_attributes: TypedSearchAttributes,
+    reuse: WorkflowIDReusePolicy = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+) -> tuple[WorkflowHandle[Any, Any], bool]:
+    """The handle, and whether this call started it (else somebody's earlier one of the same id is joined)."""
+    try:
+        handle = await client.start_workflow(
+            run,
+            args=list(args),
+            id=workflow_id,
+            task_queue=settings.task_queue,
+            id_reuse_policy=reuse,
+            task_timeout=timedelta(seconds=settings.workflow_task_timeout_s),
+            static_summary=summary,
+            search_attributes=search_attributes,
+        )
+    except WorkflowAlreadyStartedError:
+        return client.get_workflow_handle(workflow_id), False
+    return handle, True
+
+
+async def ask(handle: WorkflowHandle[Any, Any], update: Any, *args: Any, update_id: str | None = None) -> Any:
+    """An update's answer. Raises the refusal, WorkflowOver where nothing runs, NoAnswer after a minute."""
+    try:
+        return await answered(handle.execute_update(update, args=list(args), id=update_id))
+    except WorkflowUpdateFailedError as failed:
+        raise in_our_words(failed.cause) from failed
+    except RPCError as fault:
+        if fault.status is RPCStatusCode.NOT_FOUND:
+            raise WorkflowOver(handle.id) from fault
+        raise
+
+
+async def result_of(handle: WorkflowHandle[Any, Any]) -> Any:
+    """The result of a workflow that is over. Raises the refusal that ended it."""
+    try:
+        return await answered(handle.result())
+    except WorkflowFailureError as failed:
+        raise in_our_words(failed.cause) from failed
+
+
+async def resting(handle: WorkflowHandle[Any, Any], update: Any) -> Any:
+    """Where the workflow stands once it is over or waits for somebody."""
+    try:
+        return await ask(handle, update)
+    except WorkflowOver:
+        return await result_of(handle)
+
+
+async def answered(answer: Awaitable[T]) -> T:
+    """`answer`, or NoAnswer when it takes too long."""
+    try:
+        return await asyncio.wait_for(answer, ANSWER_TIMEOUT_S)
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as late:
+        raise NoAnswer(
+            f"no answer within {ANSWER_TIMEOUT_S} s: is a worker running? What was asked may still happen"
+        ) from late
+
+
+def in_our_words(cause: BaseException | None) -> Exception:
+    """The refusal that an ApplicationError carries, as the domain raised it; any other cause as it is."""
+    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+        details = cause.details[0]
+        kind = getattr(errors, str(details.get("kind")), Conflict)
+        if isinstance(kind, type) and issubclass(kind, DomainError):
+            return kind(str(details["code"]), cause.message, details.get("field"))
+    if isinstance(cause, Exception):
+        return cause
+    return RuntimeError(f"the workflow ended without a result: {cause!r}")
+
+
+def workflow_missing(workflow_id: str) -> Conflict:
+    """The log says it is open, but nothing runs it: terminated by hand, or Temporal lost it."""
+    return Conflict(
+        "workflow_missing", f"{workflow_id} is open but no workflow runs it: `starter.py repair` restarts it"
+    )

@@ -1,0 +1,97 @@
+"""Commands about transfers: each starts a saga or asks a running one."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+
+from activities.ledger import Ledger, fingerprint, utc_now
+from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep, Wish
+from commands.payments import search_attributes
+from commands.running import WorkflowOver, ask, resting, start_workflow, workflow_missing
+from domain import transfer
+from domain.errors import Conflict, InvalidInput
+from domain.money import positive
+from domain.review import ApproveReview
+from domain.streams import transfer_stream
+from domain.transfer import Transfer, TransferStatus
+from domain.transfer_messages import CancelTransfer, RequestResolution
+from settings import Settings
+from workflows.transfer import TransferWorkflow
+
+
+class TransferCommands:
+    """`ledger` is only read: every change of a transfer goes through its saga."""
+
+    def __init__(self, client: Client, ledger: Ledger, settings: Settings) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._settings = settings
+
+    async def start(self, order: TransferOrder) -> bool:
+        """Starts the saga; False where it had been started before with the same content."""
+        positive(order.amount)
+        if order.from_account == order.to_account:
+            raise InvalidInput("same_account", "cannot transfer to the same account", "to_account")
+        stream = transfer_stream(order.transfer_id)
+        _, started = await start_workflow(
+            self._client,
+            self._settings,
+            TransferWorkflow.run,
+            order,
+            workflow_id=stream,
+            summary=f"{order.amount} {order.from_account} → {order.to_account}",
+            search_attributes=search_attributes("transfer", "initiated", order.from_account, order.to_account),
+        )
+        if not started:
+            await self._ledger.must_repeat(f"{stream}:source:reserve", fingerprint(order))
+        return started
+
+    async def transfer(self, order: TransferOrder) -> TransferStep:
+        """Starts it and says where it stands once it is over or waits for somebody."""
+        await self.start(order)
+        return await self.resting(order.transfer_id)
+
+    async def resting(self, transfer_id: str) -> TransferStep:
+        """Where a started transfer stands once it is over or waits for somebody."""
+        handle = self._client.get_workflow_handle(transfer_stream(transfer_id), result_type=TransferStep)
+        step: TransferStep = await resting(handle, TransferWorkflow.resting)
+        return step
+
+    async def cancel(self, transfer_id: str, wish: CancelWish) -> TransferStep:
+        """Cancel; answers cancelled or compensated, refused past the pivot."""
+        return await self._ask(transfer_id, TransferWorkflow.request_cancel, wish)
+
+    async def signal_cancel(self, transfer_id: str, wish: CancelWish) -> None:
+        """Cancel without waiting for an answer."""
+        handle = self._client.get_workflow_handle(transfer_stream(transfer_id))
+        await handle.signal(TransferWorkflow.cancel, wish)
+
+    async def review(self, transfer_id: str, wish: ReviewWish) -> TransferStep:
+        """A reviewer's decision."""
+        return await self._ask(transfer_id, TransferWorkflow.request_review, wish)
+
+    async def resolve(self, transfer_id: str, wish: ResolveWish) -> TransferStep:
+        """An operator's way out of STUCK."""
+        return await self._ask(transfer_id, TransferWorkflow.request_resolution, wish)
+
+    async def _ask(self, transfer_id: str, update: object, wish: Wish) -> TransferStep:
+        handle = self._client.get_workflow_handle(transfer_stream(transfer_id))
+        try:
+            step: TransferStep = await ask(handle, update, wish, update_id=wish.wish_id)
+        except WorkflowOver:
+            raise await self._too_late(transfer_id, wish) from None
+        return step
+
+    async def _too_late(self, transfer_id: str, wish: Wish) -> Conflict:
+        """Why the wish cannot be granted, in the words of the domain over the transfer as it is now."""
+        found, now = await self._ledger.state(transfer_stream(transfer_id)), utc_now()
+        assert isinstance(found, Transfer)
+        found.must_be(*(status for status in TransferStatus if status is not TransferStatus.NONE))
+        match wish:
+            case ReviewWish(actor=actor):
+                transfer.decide(ApproveReview(at=now, by=actor), found)
+            case ResolveWish(actor=actor, action=action):
+                transfer.decide(RequestResolution(at=now, by=actor, action=action), found)
+            case _:
+                transfer.decide(CancelTransfer(at=now), found)
+        return workflow_missing(transfer_stream(transfer_id))

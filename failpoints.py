@@ -1,0 +1,49 @@
+"""Places where a crash test may stop or kill the process. Without TIDEMARK_FAILPOINT nothing happens.
+
+TIDEMARK_FAILPOINT is a comma-separated list of `name` or `name=kill` (SIGKILL to the own process) and
+`name=pause:PATH` (waits until PATH exists; PATH.reached is made first, so that a test knows).
+TIDEMARK_FAILPOINT_ONCE names a file: made before the first kill, and where it exists nobody is killed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def _parse(text: str) -> dict[str, str]:
+    pairs = (item.partition("=") for item in text.split(",") if item)
+    return {name: action or "kill" for name, _, action in pairs}
+
+
+_ARMED = _parse(os.environ.get("TIDEMARK_FAILPOINT", ""))
+
+
+def hit(name: str) -> None:
+    """Kill the process here, where this failpoint is armed with `kill`."""
+    if _ARMED and _ARMED.get(name) == "kill":
+        once = os.environ.get("TIDEMARK_FAILPOINT_ONCE")
+        if once:
+            if Path(once).exists():
+                return
+            Path(once).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def reach(name: str) -> None:
+    """As `hit`, and the place where `pause:PATH` waits."""
+    if not _ARMED:
+        return
+    action = _ARMED.get(name, "")
+    if action.startswith("pause:"):
+        await asyncio.to_thread(_pause, Path(action.removeprefix("pause:")))
+    hit(name)
+
+
+def _pause(gate: Path) -> None:
+    Path(f"{gate}.reached").touch()
+    while not gate.exists():
+        time.sleep(0.02)

@@ -1,0 +1,62 @@
+"""The parts that several composition roots need: the ledger over Postgres, and the way to Temporal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from eventstore.connect import open_pool
+from eventstore.group_commit import GroupCommitter
+from eventstore.handle import Aggregates
+from eventstore.store import EventStore
+from psycopg_pool import AsyncConnectionPool
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
+
+from activities.codec import DomainCodec
+from activities.ledger import Ledger
+from domain.leg import AnyEvent, State
+from settings import Settings
+
+
+class Unreachable(Exception):
+    """A part that is needed does not answer; the message names it and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The event log and the ledger over it, of one process."""
+
+    pool: AsyncConnectionPool
+    store: EventStore
+    ledger: Ledger
+
+
+@asynccontextmanager
+async def open_books(settings: Settings, application_name: str) -> AsyncIterator[Books]:
+    """Pool, store, group commit and ledger, closed together."""
+    async with open_pool(
+        settings.database_url, max_size=settings.pool_size, application_name=application_name
+    ) as pool:
+        store = EventStore(pool)
+        committer = GroupCommitter(store)
+        aggregates: Aggregates[State, AnyEvent] = Aggregates(store, committer, DomainCodec())
+        try:
+            yield Books(pool, store, Ledger(aggregates))
+        finally:
+            await committer.close()
+
+
+async def connect_temporal(address: str | None = None) -> Client:
+    """By TEMPORAL_ADDRESS, TEMPORAL_API_KEY, TLS and profiles, as `temporalio.envconfig` reads them."""
+    config = ClientConfig.load_client_connect_config()
+    if address is not None:
+        config["target_host"] = address
+    try:
+        return await Client.connect(**config, data_converter=pydantic_data_converter)
+    except (RPCError, RuntimeError) as fault:
+        where = config.get("target_host", "localhost:7233")
+        raise Unreachable(f"Temporal does not answer at {where}: is the stack up? ({fault})") from fault

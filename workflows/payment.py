@@ -1,0 +1,187 @@
+"""PaymentWorkflow: one payment from its initiation to its last capture, cancel or expiry.
+
+open (initiate, screen, authorise) ──► [review] ──► capture, at once or as asked ──► the end
+"""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from activities.payments import OpenPayment, PaymentActivities
+from activities.steps import (
+    CancelWish,
+    CaptureWish,
+    ExpireWish,
+    PaymentOrder,
+    PaymentStep,
+    ReviewWish,
+    Wish,
+)
+from domain.payment import PaymentStatus
+from workflows.inbox import Asked, Inbox
+from workflows.shield import survive_cancellation
+from workflows.steps import ledger_step, refusal_of, show
+
+S = PaymentStatus
+OPEN = (S.PENDING, S.IN_REVIEW, S.AUTHORIZED, S.PARTIALLY_CAPTURED)
+
+
+@workflow.defn
+class PaymentWorkflow:
+    """Workflow id `payment-<payment_id>`. Refunds and disputes come after it and are workflows of their own."""
+
+    def __init__(self) -> None:
+        self._inbox: Inbox[PaymentStep] = Inbox()
+        self._step: PaymentStep | None = None
+        self._refused: ApplicationError | None = None
+        self._resting = False
+
+    @workflow.run
+    async def run(self, order: PaymentOrder) -> PaymentStep:
+        try:
+            return await survive_cancellation(self._live(order), self._on_temporal_cancel)
+        except ActivityError as error:
+            self._refused = refusal_of(error)
+            raise self._refused from None
+        finally:
+            self._resting = True
+            self._inbox.close(self._over(order.payment_id))
+            await workflow.wait_condition(workflow.all_handlers_finished)
+
+    # --- what can be asked of it ---------------------------------------------
+
+    @workflow.signal
+    def cancel(self, wish: CancelWish) -> None:
+        """Cancel as soon as possible, without an answer."""
+        self._inbox.put(wish)
+
+    @workflow.signal
+    def review(self, wish: ReviewWish) -> None:
+        """A reviewer's decision, without an answer."""
+        self._inbox.put(wish)
+
+    @workflow.update
+    async def request_cancel(self, wish: CancelWish) -> PaymentStep:
+        """Cancel, and say what that achieved; refused when it is too late."""
+        return await self._inbox.ask(wish)
+
+    @workflow.update
+    async def request_review(self, wish: ReviewWish) -> PaymentStep:
+        """Approve or reject what is held for review."""
+        return await self._inbox.ask(wish)
+
+    @workflow.update
+    async def request_capture(self, wish: CaptureWish) -> PaymentStep:
+        """Capture all or a part of what is authorised."""
+        return await self._inbox.ask(wish)
+
+    @workflow.update
+    async def resting(self) -> PaymentStep:
+        """Waits until the payment is over or waits for somebody, and says where it stands then."""
+        await workflow.wait_condition(lambda: self._resting)
+        if self._refused is not None:
+            raise self._refused
+        assert self._step is not None
+        return self._step
+
+    @workflow.query
+    def status(self) -> PaymentStep | None:
+        """Where the payment stands; None before its first step."""
+        return self._step
+
+    # --- its life ------------------------------------------------------------
+
+    async def _live(self, order: PaymentOrder) -> PaymentStep:
+        step = self._now(await self._open(order))
+        while step.status in OPEN:
+            asked = self._inbox.take()
+            if asked is None and step.status is S.AUTHORIZED and order.capture == "automatic":
+                step = self._now(await self._capture_all(step))
+                continue
+            if asked is None:
+                self._show(order, step)
+                self._resting = True
+                asked = await self._inbox.next(until=step.expires_at)
+                self._resting = False
+            step = self._now(await (self._expire(step) if asked is None else self._grant(asked, step)))
+        self._show(order, step)
+        return step
+
+    async def _open(self, order: PaymentOrder) -> PaymentStep:
+        asked = self._inbox.take(CancelWish)
+        early = asked.wish if asked is not None and isinstance(asked.wish, CancelWish) else None
+        step = await workflow.execute_local_activity_method(
+            PaymentActivities.open_payment,
+            OpenPayment(order=order, cancelled=early),
+            **ledger_step("initiate, screen, authorise"),
+        )
+        if asked is not None:
+            asked.grant(step)
+        return step
+
+    async def _capture_all(self, step: PaymentStep) -> PaymentStep:
+        """Automatic capture. Where an account refuses it, the payer gets its hold back."""
+        try:
+            return await self._do(CaptureWish(wish_id="automatic"), step)
+        except ActivityError as error:
+            refusal = refusal_of(error)
+            return await self._do(CancelWish(wish_id="capture-refused", reason=refusal.message), step)
+
+    async def _expire(self, step: PaymentStep) -> PaymentStep:
+        assert step.expires_at is not None
+        return await self._do(ExpireWish(wish_id="deadline", expired_at=step.expires_at), step)
+
+    async def _grant(self, asked: Asked[PaymentStep], step: PaymentStep) -> PaymentStep:
+        try:
+            after = await self._do(asked.wish, step)
+        except ActivityError as error:
+            asked.refuse(refusal_of(error))
+            return step
+        asked.grant(after)
+        return after
+
+    async def _do(self, wish: Wish, step: PaymentStep) -> PaymentStep:
+        match wish:
+            case CancelWish():
+                return await workflow.execute_local_activity_method(
+                    PaymentActivities.cancel_payment, args=[step.ref, wish], **ledger_step("cancel")
+                )
+            case CaptureWish():
+                return await workflow.execute_local_activity_method(
+                    PaymentActivities.capture_payment, args=[step.ref, wish], **ledger_step("capture")
+                )
+            case ReviewWish():
+                return await workflow.execute_local_activity_method(
+                    PaymentActivities.review_payment, args=[step.ref, wish], **ledger_step("review")
+                )
+            case ExpireWish():
+                return await workflow.execute_local_activity_method(
+                    PaymentActivities.expire_payment, args=[step.ref, wish], **ledger_step("expire")
+                )
+            case _:
+                raise AssertionError(f"not a wish about a payment: {wish!r}")
+
+    def _on_temporal_cancel(self) -> None:
+        self._inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
+
+    def _now(self, step: PaymentStep) -> PaymentStep:
+        self._step = step
+        return step
+
+    def _show(self, order: PaymentOrder, step: PaymentStep) -> None:
+        why = f" ({step.failure_reason})" if step.failure_reason else ""
+        show(
+            step.status,
+            f"**{step.status}**{why}: {step.captured} of {step.amount} captured, "
+            f"{order.from_account} → {order.to_account}",
+        )
+
+    def _over(self, payment_id: str) -> ApplicationError:
+        status = self._step.status if self._step is not None else S.NONE
+        return ApplicationError(
+            f"payment is not in an open status: {payment_id} is {status}",
+            {"code": "wrong_payment_status", "field": None, "kind": "WrongState"},
+            type="wrong_payment_status",
+            non_retryable=True,
+        )

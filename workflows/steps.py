@@ -1,0 +1,50 @@
+"""How workflows call activities: ledger steps as local activities, the outside world as remote ones."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ActivityError, ApplicationError
+
+_LEDGER_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
+_RAIL_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=30))
+
+
+def ledger_step(summary: str) -> workflow.LocalActivityConfig:
+    """A step of ours: a few milliseconds in Postgres, safe to repeat, retried until known. A refusal is final."""
+    return workflow.LocalActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(seconds=15),
+        # Past this backoff the wait becomes a durable timer, so that a long outage holds no workflow task open.
+        local_retry_threshold=timedelta(seconds=5),
+        retry_policy=_LEDGER_RETRY,
+    )
+
+
+def rail_call(summary: str) -> workflow.ActivityConfig:
+    """A call that leaves the system. An unknown outcome is a result of it; only a lost worker repeats it."""
+    return workflow.ActivityConfig(
+        summary=summary, start_to_close_timeout=timedelta(seconds=30), retry_policy=_RAIL_RETRY
+    )
+
+
+STATUS = SearchAttributeKey.for_keyword("TidemarkStatus")
+ACCOUNTS = SearchAttributeKey.for_keyword_list("TidemarkAccounts")
+USER = SearchAttributeKey.for_keyword("TidemarkUser")
+KIND = SearchAttributeKey.for_keyword("TidemarkKind")
+
+
+def show(status: str, details: str) -> None:
+    """Put where it stands on the web UI: the searchable status and the current details."""
+    workflow.set_current_details(details)
+    if workflow.info().typed_search_attributes.get(STATUS) != status:
+        workflow.upsert_search_attributes([STATUS.value_set(status)])
+
+
+def refusal_of(error: ActivityError) -> ApplicationError:
+    """The domain's answer inside a failed activity; any other failure is raised as it is."""
+    if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+        return error.cause
+    raise error

@@ -1,0 +1,304 @@
+"""TransferWorkflow: the cross-account saga. The path of the money, top to bottom.
+
+reserve at the source ──► [review] ──► debit (the pivot) ──► credit the destination
+             any refusal before the end: undo in reverse; an undo that is refused: stuck, and an operator
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Concatenate, ParamSpec
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from activities.rail import RailActivities, RailCredit, RailOutcome
+from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep, Wish
+from activities.transfers import (
+    BlockWish,
+    CreditWish,
+    OpenTransfer,
+    RefusalWish,
+    TransferActivities,
+    UnknownWish,
+)
+from domain.transfer import TransferStatus
+from workflows.compensation import Compensations
+from workflows.inbox import Asked, Inbox
+from workflows.shield import survive_cancellation
+from workflows.steps import ledger_step, rail_call, refusal_of, show
+
+S = TransferStatus
+P = ParamSpec("P")
+INQUIRY_FIRST, INQUIRY_LAST = timedelta(seconds=1), timedelta(minutes=5)
+
+
+@workflow.defn
+class TransferWorkflow:
+    """Workflow id `transfer-<transfer_id>`."""
+
+    def __init__(self) -> None:
+        self._inbox: Inbox[TransferStep] = Inbox()
+        self._step: TransferStep | None = None
+        self._refused: ApplicationError | None = None
+        self._resting = False
+        self._cancels: list[Asked[TransferStep]] = []
+
+    @workflow.run
+    async def run(self, order: TransferOrder) -> TransferStep:
+        try:
+            return await survive_cancellation(self._live(order), self._on_temporal_cancel)
+        except ActivityError as error:
+            self._refused = refusal_of(error)
+            raise self._refused from None
+        finally:
+            self._resting = True
+            self._inbox.close(self._over(order.transfer_id))
+            await workflow.wait_condition(workflow.all_handlers_finished)
+
+    # --- what can be asked of it ---------------------------------------------
+
+    @workflow.signal
+    def cancel(self, wish: CancelWish) -> None:
+        """Cancel if it still can be, without an answer."""
+        self._inbox.put(wish)
+
+    @workflow.signal
+    def review(self, wish: ReviewWish) -> None:
+        """A reviewer's decision, without an answer."""
+        self._inbox.put(wish)
+
+    @workflow.signal
+    def resolve(self, wish: ResolveWish) -> None:
+        """An operator's way out of STUCK, without an answer."""
+        self._inbox.put(wish)
+
+    @workflow.update
+    async def request_cancel(self, wish: CancelWish) -> TransferStep:
+        """Cancel, and say what that achieved: cancelled, compensated, or refused past the pivot."""
+        return await self._inbox.ask(wish)
+
+    @workflow.update
+    async def request_review(self, wish: ReviewWish) -> TransferStep:
+        """Approve or reject what is held for review."""
+        return await self._inbox.ask(wish)
+
+    @workflow.update
+    async def request_resolution(self, wish: ResolveWish) -> TransferStep:
+        """Retry, force-complete or return what is stuck."""
+        return await self._inbox.ask(wish)
+
+    @workflow.update
+    async def resting(self) -> TransferStep:
+        """Waits until the transfer is over or waits for somebody, and says where it stands then."""
+        await workflow.wait_condition(lambda: self._resting)
+        if self._refused is not None:
+            raise self._refused
+        assert self._step is not None
+        return self._step
+
+    @workflow.query
+    def status(self) -> TransferStep | None:
+        """Where the transfer stands; None before its first step."""
+        return self._step
+
+    # --- the path of the money -----------------------------------------------
+
+    async def _live(self, order: TransferOrder) -> TransferStep:
+        undo = Compensations()
+        undo.register("release_source", lambda: self._ledger(TransferActivities.release_source, order))
+        step = await self._reserve(order)
+        while step.status is S.IN_REVIEW:
+            step = await self._reviewed(order, step)
+        if step.status is S.RESERVED:
+            step = await self._heed_cancels(order, step)
+        if step.status is S.RESERVED:
+            undo.register("refund_source", lambda: self._ledger(TransferActivities.refund_source, order))
+            step = await self._ledger(TransferActivities.debit_source, order)
+        if step.status is S.IN_TRANSIT:
+            step = await self._heed_cancels(order, step)
+            step = await self._credit(order, step)
+        if step.status is S.COMPENSATING:
+            step = await self._compensate(order, undo)
+        while step.status is S.STUCK:
+            step = await self._resolved(order, step)
+        self._settle_cancels(step)
+        self._show(order)
+        return step
+
+    async def _reserve(self, order: TransferOrder) -> TransferStep:
+        asked = self._inbox.take(CancelWish)
+        early = asked.wish if asked is not None and isinstance(asked.wish, CancelWish) else None
+        step = await workflow.execute_local_activity_method(
+            TransferActivities.open_transfer,
+            OpenTransfer(order=order, cancelled=early),
+            **ledger_step("initiate, screen, reserve"),
+        )
+        if asked is not None:
+            asked.grant(step)
+        return self._now(step)
+
+    async def _reviewed(self, order: TransferOrder, step: TransferStep) -> TransferStep:
+        asked = await self._next_wish(order)
+        return await self._grant(asked, self._decided(order, asked.wish), step)
+
+    async def _credit(self, order: TransferOrder, step: TransferStep) -> TransferStep:
+        """Credit here, or at another bank first: then its clear yes or no decides, and nothing else does."""
+        paid = CreditWish(wish_id="credit")
+        if step.rail is not None:
+            outcome = await self._credit_by_rail(order, step.rail)
+            if outcome.outcome == "refused":
+                refusal = RefusalWish(wish_id="refused", code=outcome.code, reason=outcome.reason)
+                return await self._ledger(TransferActivities.refuse_credit, order, refusal)
+            paid = CreditWish(wish_id="credit", rail_reference=outcome.reference)
+        return await self._ledger(TransferActivities.credit_destination, order, paid)
+
+    async def _credit_by_rail(self, order: TransferOrder, rail: str) -> RailOutcome:
+        """Send once, then inquire by the leg's key until the outcome is known. Cancels meanwhile are too late."""
+        key = f"{workflow.info().workflow_id}:destination:credit"
+        credit = RailCredit(
+            rail=rail, key=key, account=order.to_account, amount=order.amount, reference=order.reference
+        )
+        outcome = await workflow.execute_activity_method(
+            RailActivities.submit_credit, credit, **rail_call(f"credit by rail {rail}")
+        )
+        wait, number = INQUIRY_FIRST, 0
+        while outcome.outcome in ("unknown", "not_received"):
+            number += 1
+            if outcome.outcome == "unknown":
+                unknown = UnknownWish(wish_id=str(number), key=key, reason=outcome.reason)
+                if number == 1:
+                    await self._ledger(TransferActivities.record_unknown, order, unknown)
+                    self._show(order, f"outcome at rail {rail} unknown: {outcome.reason}")
+                await self._pause(order, wait)
+                wait = min(wait * 2, INQUIRY_LAST)
+                outcome = await workflow.execute_activity_method(
+                    RailActivities.inquire_credit, credit, **rail_call(f"inquire at rail {rail}")
+                )
+            else:
+                outcome = await workflow.execute_activity_method(
+                    RailActivities.submit_credit, credit, **rail_call(f"send again to rail {rail}")
+                )
+        return outcome
+
+    async def _pause(self, order: TransferOrder, wait: timedelta) -> None:
+        """Sleep, but answer who asks."""
+        until = workflow.now() + wait
+        assert self._step is not None
+        self._resting = True
+        while (asked := await self._inbox.next(until)) is not None:
+            await self._grant(asked, self._decided(order, asked.wish), self._step)
+        self._resting = False
+
+    async def _compensate(self, order: TransferOrder, undo: Compensations) -> TransferStep:
+        self._show(order)
+        blocked = await undo.run()
+        if not blocked:
+            return await self._ledger(TransferActivities.finish_compensation, order)
+        first = blocked[0]
+        wish = BlockWish(wish_id="block", step=first.step, code=first.code, reason=first.reason)
+        await self._ledger(TransferActivities.block_compensation, order, wish)
+        return await self._ledger(TransferActivities.move_to_suspense, order)
+
+    async def _resolved(self, order: TransferOrder, step: TransferStep) -> TransferStep:
+        self._settle_cancels(step)
+        asked = await self._next_wish(order)
+        return await self._grant(asked, self._decided(order, asked.wish), step)
+
+    # --- wishes --------------------------------------------------------------
+
+    async def _next_wish(self, order: TransferOrder) -> Asked[TransferStep]:
+        """Nothing goes on without somebody's decision."""
+        self._show(order)
+        self._resting = True
+        asked = await self._inbox.next()
+        self._resting = False
+        assert asked is not None
+        return asked
+
+    async def _heed_cancels(self, order: TransferOrder, step: TransferStep) -> TransferStep:
+        """What was asked while a leg was under way. A cancel that works is answered when its undoing is done."""
+        while step.status in (S.RESERVED, S.IN_TRANSIT):
+            asked = self._inbox.take(CancelWish)
+            if asked is None:
+                break
+            step = await self._decided(order, asked.wish)
+            if step.status is S.COMPENSATING:
+                self._cancels.append(asked)
+            else:
+                asked.refuse(self._over(order.transfer_id))
+        return step
+
+    async def _decided(self, order: TransferOrder, wish: Wish) -> TransferStep:
+        match wish:
+            case CancelWish():
+                return await self._ledger(TransferActivities.cancel_transfer, order, wish)
+            case ReviewWish():
+                return await self._ledger(TransferActivities.review_transfer, order, wish)
+            case ResolveWish():
+                return await self._ledger(TransferActivities.resolve_transfer, order, wish)
+            case _:
+                raise AssertionError(f"not a wish about a transfer: {wish!r}")
+
+    async def _grant(
+        self, asked: Asked[TransferStep], deciding: Awaitable[TransferStep], step: TransferStep
+    ) -> TransferStep:
+        try:
+            after = await deciding
+        except ActivityError as error:
+            asked.refuse(refusal_of(error))
+            return step
+        if isinstance(asked.wish, CancelWish) and after.status is S.IN_TRANSIT:
+            asked.refuse(self._over(after.transfer_id))
+        else:
+            asked.grant(after)
+        return after
+
+    def _settle_cancels(self, step: TransferStep) -> None:
+        """Whoever asked to cancel learns what came of it."""
+        while (asked := self._inbox.take(CancelWish)) is not None:
+            self._cancels.append(asked)
+        for asked in self._cancels:
+            if step.status in (S.CANCELLED, S.COMPENSATED, S.STUCK):
+                asked.grant(step)
+            else:
+                asked.refuse(self._over(step.transfer_id))
+        self._cancels.clear()
+
+    async def _ledger(
+        self,
+        leg: Callable[Concatenate[TransferActivities, TransferOrder, P], Awaitable[TransferStep]],
+        order: TransferOrder,
+        *wish: P.args,
+        **none: P.kwargs,
+    ) -> TransferStep:
+        """One leg's append, by the name of its activity."""
+        summary = leg.__name__.replace("_", " ")
+        step = await workflow.execute_local_activity_method(leg, args=[order, *wish], **ledger_step(summary))
+        return self._now(step)
+
+    def _on_temporal_cancel(self) -> None:
+        self._inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
+
+    def _now(self, step: TransferStep) -> TransferStep:
+        self._step = step
+        return step
+
+    def _show(self, order: TransferOrder, note: str | None = None) -> None:
+        assert self._step is not None
+        step, why = self._step, note or self._step.failure_reason
+        show(
+            step.status,
+            f"**{step.status}**{f' ({why})' if why else ''}: {order.amount} is at **{step.location}**, "
+            f"{order.from_account} → {order.to_account}",
+        )
+
+    def _over(self, transfer_id: str) -> ApplicationError:
+        status = self._step.status if self._step is not None else S.NONE
+        return ApplicationError(
+            f"transfer is not in a status that allows this: {transfer_id} is {status}",
+            {"code": "wrong_transfer_status", "field": None, "kind": "WrongState"},
+            type="wrong_transfer_status",
+            non_retryable=True,
+        )
