@@ -8,11 +8,12 @@ It is for one machine and one user; docker-compose.yml is the same topology in c
         running.wait()
 """
 
+from stack.control import crash
 from stack.errors import AlreadyRunning, PartUnavailable, StackError
 from stack.info import StackInfo, read_info, running_pid
 from stack.parts import ProcessSpec, StackConfig, own_processes
 from stack.progress import Progress, console_progress
-from stack.supervisor import Stack, crash, up
+from stack.supervisor import Stack, up
 
 __all__ = [
     "AlreadyRunning",

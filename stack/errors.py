@@ -3,7 +3,7 @@
 StackError
 ├── AlreadyRunning     another supervisor holds this data directory
 ├── PartUnavailable    a part did not start, or cannot be reached; says where its log is
-└── BuildInterrupted   told to stop while the Temporal server was being fetched or built
+└── StartInterrupted   told to stop before everything was up
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PartUnavailable(StackError):
         super().__init__(f"{part}: {why}")
 
 
-class BuildInterrupted(StackError):
-    """Fetching or building the Temporal server was stopped on request; the next start begins it anew."""
+class StartInterrupted(StackError):
+    """A start was stopped on request, for instance while the Temporal server was being built."""
 
-    code = "stack_build_interrupted"
+    code = "stack_start_interrupted"

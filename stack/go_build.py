@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from stack.errors import BuildInterrupted, PartUnavailable
+from stack.errors import PartUnavailable, StartInterrupted
 from stack.files import tail
 from stack.progress import Progress
 
@@ -125,7 +125,7 @@ def _run(
             while running:
                 running = process.poll() is None
                 if stopping.is_set():
-                    raise BuildInterrupted(
+                    raise StartInterrupted(
                         "stopped while building the Temporal server; the next start begins it anew"
                     )
                 told("")

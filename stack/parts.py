@@ -23,8 +23,8 @@ class ProcessSpec:
     """One of our own programs: which part it is, how to run it, how many of it, and as which database role.
 
     It gets `DATABASE_URL` (of its role, and of no other that writes), `TIDEMARK_READ_DATABASE_URL`,
-    `TEMPORAL_ADDRESS` and `TIDEMARK_READY_FILE`, a file it creates once it is ready, within `ready_s` seconds at the first start. SIGTERM
-    asks it to finish what it does; SIGKILL follows after `stop_s` seconds.
+    `TEMPORAL_ADDRESS` and `TIDEMARK_READY_FILE`, a file it creates once it is ready, within `ready_s` seconds at
+    the first start. SIGTERM asks it to finish what it does; SIGKILL follows after `stop_s` seconds.
     """
 
     part: str
@@ -89,7 +89,7 @@ class OwnProcess:
             "TIDEMARK_READY_FILE": str(self._ready_file),
             "PYTHONUNBUFFERED": "1",
         }
-        self._env = {**config.env, **own, **spec.env}
+        self._env = {**_surroundings(config.env), **own, **spec.env}
         self._child: Child | None = None
 
     @property
@@ -118,3 +118,13 @@ class OwnProcess:
         if self._child is not None:
             self._child.stop(hurry)
         self._ready_file.unlink(missing_ok=True)
+
+
+def _surroundings(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of our processes. The user's profiles, keys and TLS for some other Temporal server are kept
+    from a server of ours, which would refuse them.
+    """
+    if env.get("TEMPORAL_ADDRESS"):
+        return dict(env)
+    kept = {key: value for key, value in env.items() if not key.startswith("TEMPORAL_")}
+    return {**kept, "TEMPORAL_CONFIG_FILE": os.devnull}

@@ -6,63 +6,28 @@ One thread does all of it and lives until the last child is gone: the kernel's "
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
-from typing import Protocol
 
+from stack import temporal_external
+from stack.control import crash, signals_as_interrupt
 from stack.database import DatabaseUrls, prepare_embedded, prepare_external
-from stack.errors import AlreadyRunning, BuildInterrupted, PartUnavailable, StackError
+from stack.errors import AlreadyRunning, PartUnavailable, StackError, StartInterrupted
 from stack.files import FileLock, keep_log_small, tail
 from stack.info import ProcessRecord, StackInfo, StackState, running_pid
 from stack.leftovers import end_leftovers
 from stack.parts import OwnProcess, StackConfig
 from stack.postgres import PostgresServer
-from stack.process import Child, Identity
+from stack.process import Identity
 from stack.secrets import SecretBook
 from stack.temporal import TemporalServer
 from stack.temporal_binary import find_or_get
+from stack.watched import Part, Watched
 
 TICK_S = 0.1
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.2, 10.0
-CALM_AFTER_S = 30.0  # a part that lived this long starts its backoff anew
 LOG_CHECK_S = 30.0
-
-
-class Part(Protocol):
-    """Something the supervisor runs."""
-
-    name: str
-    log: Path
-
-    @property
-    def child(self) -> Child | None: ...
-    def launch(self) -> None: ...
-    def ready(self) -> bool: ...
-    def stop(self, hurry: bool = False) -> None: ...
-
-
-class _Watched:
-    """A part, and when to start it again should it have died."""
-
-    def __init__(self, part: Part) -> None:
-        self.part = part
-        self.failures = 0
-        self.restart_at: float | None = None
-
-    def died(self, now: float) -> float:
-        """Note a death; seconds until the next start."""
-        child = self.part.child
-        if child is not None and now - child.started_at > CALM_AFTER_S:
-            self.failures = 0
-        wait_s: float = min(FIRST_BACKOFF_S * 2**self.failures, LONGEST_BACKOFF_S)
-        self.failures += 1
-        self.restart_at = now + wait_s
-        return wait_s
 
 
 class Stack:
@@ -73,7 +38,7 @@ class Stack:
         self._data_dir = config.data_dir.resolve()
         self._lock = FileLock(self._data_dir / "stack.lock")
         self._secrets = SecretBook(self._data_dir / "secrets.json")
-        self._watched: list[_Watched] = []
+        self._watched: list[Watched] = []
         self._info = StackInfo()
         self._error: BaseException | None = None
         self._stopping, self._hurry, self._settled = threading.Event(), threading.Event(), threading.Event()
@@ -165,9 +130,11 @@ class Stack:
             read_database=urls.reader,
             admin_database=urls.admin,
         )
+        self._go_on()
         self._start_temporal()
         for spec in config.processes:
             for index in range(spec.count):
+                self._go_on()
                 self._add(OwnProcess(spec, index, config, self._info))
         for watched in self._watched:  # all were launched together; now wait for each
             if isinstance(watched.part, OwnProcess):
@@ -181,7 +148,7 @@ class Stack:
             return prepare_external(external, config.migrate)
         config.on_progress("postgres", "starting")
         server = PostgresServer(self._data_dir, config.durable)
-        self._watched.append(_Watched(server))
+        self._watched.append(Watched(server))
         server.start()
         self._publish(ready=False)
         config.on_progress("postgres", "migrating")
@@ -191,6 +158,8 @@ class Stack:
         config = self._config
         external = config.env.get("TEMPORAL_ADDRESS")
         if external:
+            config.on_progress("temporal", "preparing the server of TEMPORAL_ADDRESS")
+            temporal_external.prepare_external(config.env, config.search_attributes, config.on_progress)
             self._info = self._info.model_copy(
                 update={"temporal": external, "temporal_ui": config.env.get("TEMPORAL_UI", "")}
             )
@@ -198,27 +167,32 @@ class Stack:
         binary = find_or_get(config.env, config.on_progress, self._stopping)
         config.on_progress("temporal", "starting")
         server = TemporalServer(binary.path, self._data_dir, config.env, config.search_attributes)
-        self._watched.append(_Watched(server))
+        self._watched.append(Watched(server))
         server.start()
         self._info = self._info.model_copy(update={"temporal": server.address, "temporal_ui": server.ui})
         self._publish(ready=False)
 
     def _add(self, part: Part) -> None:
         self._config.on_progress(part.name, "starting")
-        self._watched.append(_Watched(part))
+        self._watched.append(Watched(part))
         part.launch()
         self._publish(ready=False)
 
     def _await_ready(self, part: Part, limit_s: float) -> None:
         deadline = time.monotonic() + limit_s
         while not part.ready():
-            if self._stopping.wait(0.05):
-                raise BuildInterrupted("stopped while starting")
+            self._go_on()
+            time.sleep(0.05)
             code = part.child.exit_code() if part.child else None
             if code is not None:
                 raise PartUnavailable(part.name, f"ended with {code} while starting: {tail(part.log)}")
             if time.monotonic() > deadline:
                 raise PartUnavailable(part.name, f"not ready after {limit_s:.0f} s; see {part.log}")
+
+    def _go_on(self) -> None:
+        """Between two steps of a start: end it when somebody asked to stop meanwhile."""
+        if self._stopping.is_set():
+            raise StartInterrupted("stopped while starting")
 
     def _tend(self) -> None:
         """Look after every part once: note deaths, start again what is due."""
@@ -239,7 +213,7 @@ class Stack:
         if changed:
             self._publish(ready=True)
 
-    def _relaunch(self, watched: _Watched) -> None:
+    def _relaunch(self, watched: Watched) -> None:
         """Start a part again; when even that fails, leave it to the next try."""
         try:
             if watched.part.child is not None:
@@ -283,47 +257,9 @@ def up(config: StackConfig) -> Iterator[Stack]:
     SIGTERM and SIGHUP count as Ctrl-C meanwhile (in the main thread), so that they too stop everything in order.
     """
     stack = Stack(config)
-    with _signals_as_interrupt():
+    with signals_as_interrupt():
         try:
             stack.start()
             yield stack
         finally:
             stack.stop()
-
-
-def crash(data_dir: Path, part: str) -> list[int]:
-    """SIGKILL the processes of a part of the stack on this data directory; its supervisor restarts them.
-
-    Returns the numbers of those killed. Raises `StackError` when no such stack or part is running.
-    """
-    state = StackState.read(data_dir)
-    if state is None or state.supervisor.identity.process() is None:
-        raise StackError(f"no stack is running on {data_dir}")
-    mine = [record for record in state.children if record.part == part]
-    if not mine:
-        known = ", ".join(sorted({record.part for record in state.children})) or "nothing"
-        raise StackError(f"this stack runs no {part}; it runs {known}")
-    killed = []
-    for record in mine:
-        process = record.identity.process()
-        if process is not None:
-            process.kill()
-            killed.append(record.pid)
-    return killed
-
-
-@contextmanager
-def _signals_as_interrupt() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

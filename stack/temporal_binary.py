@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stack.errors import BuildInterrupted, PartUnavailable
+from stack.errors import PartUnavailable, StartInterrupted
 from stack.files import FileLock
 from stack.go_build import build_temporal
 from stack.progress import Progress, no_progress
@@ -74,7 +74,7 @@ def find_or_get(
 ) -> TemporalBinary:
     """The Temporal server's program, fetched or built when it is not there yet.
 
-    Two stacks that start at once do this once: the second waits. Raises `BuildInterrupted` soon after `stopping`
+    Two stacks that start at once do this once: the second waits. Raises `StartInterrupted` soon after `stopping`
     is set, `PartUnavailable` when no way led to a program; it then says what was tried.
     """
     cache = cache_dir(env)
@@ -145,4 +145,4 @@ def _download(
 
 def _stop_if(stopping: threading.Event) -> None:
     if stopping.is_set():
-        raise BuildInterrupted("stopped while getting the Temporal server; the next start begins it anew")
+        raise StartInterrupted("stopped while getting the Temporal server; the next start begins it anew")

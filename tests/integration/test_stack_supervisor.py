@@ -18,9 +18,9 @@ import pytest
 import stack
 from stack.info import ProcessRecord, StackInfo, StackState
 from stack.process import Identity
+from tests.fixtures.stack import TemporalAddress
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
-NOWHERE = "127.0.0.1:9"  # given as TEMPORAL_ADDRESS: a server of the user's, which the stack does not look after
 ROLES = ("tidemark_app", "tidemark_projector", "tidemark_reader")
 
 
@@ -33,6 +33,12 @@ def make_roles(admin_url: str) -> None:
                 connection.execute(f"CREATE ROLE {role} NOLOGIN")
 
 
+@pytest.fixture(autouse=True)
+def users_own_temporal(monkeypatch: pytest.MonkeyPatch, temporal_server: TemporalAddress) -> None:
+    """One server for all these stacks, as a user would give their own; another file tests the stack's own."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_server.address)
+
+
 def stand_in(part: str = "worker", *words: str, count: int = 1, stop_s: float = 5.0) -> stack.ProcessSpec:
     return stack.ProcessSpec(part, [sys.executable, STAND_IN, *words], count, stop_s=stop_s, ready_s=20.0)
 
@@ -40,9 +46,7 @@ def stand_in(part: str = "worker", *words: str, count: int = 1, stop_s: float = 
 def config(
     data_dir: Path, *specs: stack.ProcessSpec, database: str | None = None, said: list[str] | None = None
 ) -> stack.StackConfig:
-    env = {**os.environ, "TEMPORAL_ADDRESS": NOWHERE, **({"DATABASE_URL": database} if database else {})}
-    if not database:
-        env.pop("DATABASE_URL", None)
+    env = {**os.environ, "DATABASE_URL": database or ""}
     heard = said if said is not None else []
     return stack.StackConfig(
         data_dir,
@@ -188,6 +192,14 @@ def test_an_unreachable_database_of_the_users_is_one_clear_line(tmp_path: Path) 
     starting = stack.up(config(tmp_path, database="postgresql://nobody@127.0.0.1:9/none"))
     with pytest.raises(stack.PartUnavailable, match="DATABASE_URL cannot be reached"):
         starting.__enter__()
+
+
+def test_an_unreachable_temporal_of_the_users_is_one_clear_line(
+    tmp_path: Path, postgres_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
+    with pytest.raises(stack.PartUnavailable, match="TEMPORAL_ADDRESS cannot be reached"):
+        stack.up(config(tmp_path, database=postgres_server)).__enter__()
 
 
 SUPERVISE = """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stack import go_build, temporal_binary
-from stack.errors import BuildInterrupted, PartUnavailable
+from stack.errors import PartUnavailable, StartInterrupted
 from stack.progress import no_progress
 from stack.temporal_binary import TemporalBinary, cache_dir, find_or_get
 
@@ -104,7 +104,7 @@ def test_a_ctrl_c_ends_the_build_soon_and_leaves_nothing_half_done(machine: Mach
     stopping = threading.Event()
     threading.Timer(0.5, stopping.set).start()
     started = time.monotonic()
-    with pytest.raises(BuildInterrupted):
+    with pytest.raises(StartInterrupted):
         find_or_get({**machine.env, "BUILD_TAKES_S": "60"}, no_progress, stopping)
     assert time.monotonic() - started < 10
     assert not (machine.cache / "build").exists()
