@@ -120,10 +120,12 @@ def test_every_script_and_module_it_runs_is_there(name: str) -> None:
             assert (ROOT / mounts[folder] / file).is_file(), word
         if word.endswith(".py"):
             assert (ROOT / word).is_file(), word
-    command = service.get("command", [])
-    if "-m" in command:
-        module = ROOT / command[command.index("-m") + 1]
-        assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), command
+
+
+def test_the_migrations_run_as_alembic_finds_them() -> None:
+    assert SERVICES["migrate"]["command"] == ["alembic", "upgrade", "head"]
+    assert (ROOT / "alembic.ini").is_file()
+    assert (ROOT / "migrations" / "env.py").is_file()
 
 
 def test_data_is_kept_in_named_volumes_where_the_image_looks_for_it() -> None:
