@@ -12,6 +12,7 @@ UV ?= uv
 
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 STAMP := $(VENV)/.installed-from-lock
 
 .PHONY: help demo up test check lock clean
@@ -38,10 +39,9 @@ check: $(STAMP)  ## Format, lint, types, import boundaries, dead code
 
 lock:  ## Write requirements/*.lock anew from pyproject.toml (needs uv)
 	@command -v "$(UV)" >/dev/null || { echo "make lock: no uv on PATH; 'pip install uv' brings it" >&2; exit 1; }
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header pyproject.toml --output-file requirements/run.lock
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header pyproject.toml --group dev --output-file requirements/dev.lock
+	$(COMPILE) pyproject.toml --output-file requirements/run.lock
+	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.lock
+	$(COMPILE) requirements/go.in --output-file requirements/go.lock
 
 # Rebuilt when the lock changes. A copy that was moved or made by a Python since removed is made anew.
 $(STAMP): requirements/dev.lock

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from rich.console import Console
+from rich.markup import escape
 
 # (part, message). A message is `phase` or `phase: detail`; only the detail changes while a phase lasts.
 Progress = Callable[[str, str], None]
@@ -40,10 +41,23 @@ class PlainLines:
 
 @contextmanager
 def console_progress(console: Console | None = None) -> Iterator[Progress]:
-    """A progress callback for the time of the block, on standard error unless a console is given."""
+    """A progress callback, on standard error unless a console is given.
+
+    It may be called after the block too: what happens then, a restart for instance, is printed as lines.
+    """
     console = console or Console(file=sys.stderr)
+    lines = PlainLines(console.file)
     if not console.is_terminal:
-        yield PlainLines(console.file)
+        yield lines
         return
+    over = False
     with console.status("starting") as status:
-        yield lambda part, message: status.update(f"[bold]{part}[/bold] {message}")
+
+        def show(part: str, message: str) -> None:
+            if over:
+                lines(part, message)
+            else:
+                status.update(f"[bold]{part}[/bold] {escape(message)}")
+
+        yield show
+    over = True

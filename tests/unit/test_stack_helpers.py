@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from rich.console import Console
 
 from stack.database import plain_url, with_role
 from stack.files import FileLock, keep_log_small, tail, write_private
-from stack.progress import PlainLines
+from stack.progress import PlainLines, console_progress
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,15 @@ def test_progress_without_a_terminal_is_a_line_per_phase_and_one_every_15_s() ->
         "temporal: starting",
         "worker: starting",
     ]
+
+
+def test_on_a_terminal_what_happens_after_the_start_is_printed_as_lines() -> None:
+    out = io.StringIO()
+    with console_progress(Console(file=out, force_terminal=True)) as progress:
+        progress("postgres", "starting [with brackets]")
+    before = out.getvalue()
+    progress("worker", "died (-9): starting again in 0.2 s")
+    assert out.getvalue()[len(before) :] == "worker: died (-9): starting again in 0.2 s\n"
 
 
 def test_a_log_past_its_limit_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> None:
