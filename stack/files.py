@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 
@@ -64,14 +63,6 @@ class FileLock:
             yield
         finally:
             self.release()
-
-    def __enter__(self) -> FileLock:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        self.release()
 
 
 def keep_log_small(log: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> None:
