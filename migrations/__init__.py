@@ -1,0 +1,1 @@
+"""Schema changes: Alembic revisions whose SQL lies in `sql/<revision>/`. Forward only."""
