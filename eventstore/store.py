@@ -39,7 +39,10 @@ class EventStore:
         gets its stored outcome whatever versions it expects. Raises InvalidAppend or TypeError before anything is
         stored, ConcurrencyError or StoreUnavailable (outcome unknown) after bounded attempts.
         """
-        batch = [prepare(request) for request in requests]
+        return await self.append_prepared([prepare(request) for request in requests])
+
+    async def append_prepared(self, batch: Sequence[Prepared]) -> list[Outcome]:
+        """`append` of requests that batch.prepare has checked and hashed."""
 
         async def once(sent: Sequence[Prepared]) -> Row:
             async with self._pool.connection() as connection:

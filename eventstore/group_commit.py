@@ -1,0 +1,140 @@
+"""Group commit: appends that arrive together share one transaction, and so one wait for the disk.
+
+There is no artificial delay. A request that finds a flush slot free goes at once, alone; while the slots are busy,
+others gather and go together when one is free. Each request has its own outcome, and its own failure.
+
+    submit ──► waiting (bounded) ──► batch ──► EventStore.append ──► outcomes
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+import psycopg
+
+from eventstore.batch import Prepared, prepare
+from eventstore.errors import StoreUnavailable
+from eventstore.events import AppendRequest, Outcome
+from eventstore.store import EventStore
+
+MAX_BATCH = 256
+MAX_WAITING = 10_000
+SLOTS = 2
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    prepared: Prepared
+    done: asyncio.Future[Outcome]
+
+
+class GroupCommitter:
+    """One per process. `batches` and `requests` count what was sent."""
+
+    def __init__(
+        self, store: EventStore, *, max_batch: int = MAX_BATCH, max_waiting: int = MAX_WAITING, slots: int = SLOTS
+    ) -> None:
+        self._store = store
+        self._max_batch = max_batch
+        self._slots = slots
+        self._room = asyncio.Semaphore(max_waiting)
+        self._waiting: deque[_Waiting] = deque()
+        self._flushing: set[asyncio.Task[None]] = set()
+        # Of the batches under way: a second append to such a stream would only wait for its lock, holding a slot.
+        self._busy: set[str] = set()
+        self._closed = False
+        self.batches = 0
+        self.requests = 0
+
+    async def submit(self, request: AppendRequest) -> Outcome:
+        """As EventStore.append of one request. Waits while too many others wait.
+
+        A caller that is cancelled leaves its request's outcome unknown: it may be on its way already.
+        """
+        prepared = prepare(request)  # what is wrong with the request alone must not reach a batch
+        async with self._room:
+            if self._closed:
+                raise StoreUnavailable("this process is shutting down")
+            waiting = _Waiting(prepared, asyncio.get_running_loop().create_future())
+            self._waiting.append(waiting)
+            self._pump()
+            return await waiting.done
+
+    async def close(self) -> None:
+        """Take no more, finish what was taken."""
+        self._closed = True
+        while self._flushing:
+            await asyncio.wait(set(self._flushing))
+
+    def _pump(self) -> None:
+        while self._waiting and len(self._flushing) < self._slots:
+            batch = self._take()
+            if not batch:
+                return
+            names = {name for waiting in batch for name in _names(waiting.prepared.request)}
+            self._busy |= names
+            self.batches += 1
+            self.requests += len(batch)
+            task = asyncio.create_task(self._flush(batch), name="group-commit")
+            self._flushing.add(task)
+            task.add_done_callback(lambda done, names=names: self._flushed(done, names))  # type: ignore[misc]
+
+    def _flushed(self, task: asyncio.Task[None], names: set[str]) -> None:
+        self._flushing.discard(task)
+        self._busy -= names
+        self._pump()
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch, first come first served. Requests on one stream go together only if chained (each
+        expects what the one before leaves), and never overtake each other; nor do those of one command id.
+        """
+        batch: list[_Waiting] = []
+        held_back: list[_Waiting] = []
+        ends: dict[str, int] = {}
+        ids: set[str] = set()
+        blocked = set(self._busy)
+        while self._waiting and len(batch) < self._max_batch and len(held_back) < self._max_batch:
+            waiting = self._waiting.popleft()
+            if waiting.done.done():  # cancelled before it was sent: it never will be
+                continue
+            request = waiting.prepared.request
+            names = _names(request)
+            chained = all(ends.get(w.stream, w.expected_version) == w.expected_version for w in request.writes)
+            if not chained or request.command_id in ids or not blocked.isdisjoint(names):
+                held_back.append(waiting)
+                blocked.update(names)
+                continue
+            batch.append(waiting)
+            ids.add(request.command_id)
+            ends.update((w.stream, w.expected_version + len(w.events)) for w in request.writes)
+        self._waiting.extendleft(reversed(held_back))
+        return batch
+
+    async def _flush(self, batch: list[_Waiting]) -> None:
+        try:
+            try:
+                outcomes = await self._store.append_prepared([waiting.prepared for waiting in batch])
+            except psycopg.Error:
+                if len(batch) == 1:
+                    raise
+                # One request that Postgres refuses must not take the others with it.
+                for waiting in batch:
+                    await self._flush([waiting])
+                return
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                if not waiting.done.done():
+                    waiting.done.set_result(outcome)
+        except BaseException as error:
+            for waiting in batch:
+                if not waiting.done.done():
+                    told = error if isinstance(error, Exception) else StoreUnavailable("cancelled")
+                    waiting.done.set_exception(told)
+            if not isinstance(error, Exception):
+                raise
+
+
+def _names(request: AppendRequest) -> list[str]:
+    """What of a request must not be in two batches at once. A NUL cannot occur in either kind of name."""
+    return [f"\x00{request.command_id}", *(write.stream for write in request.writes)]
