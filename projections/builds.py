@@ -1,0 +1,105 @@
+"""A build of a view: a Postgres schema of its own with the view's tables, and a row with its checkpoint.
+
+Readers see `read.<table>`, SQL views that point to the live build. A swap is one short transaction.
+"""
+
+from __future__ import annotations
+
+from psycopg import errors as pg
+from psycopg import sql as compose
+
+from projections import sql
+from projections.model import Track, View, schema_of
+from projections.writing import Connection
+
+LOCK_TIMEOUT_MS = 250
+"""Readers queue behind a swap that waits for its locks, so it waits no longer than this before it tries again."""
+
+
+async def install(connection: Connection) -> None:
+    """The engine's tables and the readers' face of them. Safe to run again, also by several at once."""
+    async with connection.transaction():
+        await connection.execute(sql.INSTALL_LOCK)
+        await connection.execute(sql.INSTALL)
+        present = await (await connection.execute("SELECT to_regnamespace('read') IS NOT NULL")).fetchone()
+        if present != (True,):
+            await connection.execute("CREATE SCHEMA read")
+        await connection.execute(sql.INSTALL_READ)
+        for face in ("lag", "checkpoints", "dead_letters"):
+            await _grant(connection, face)
+
+
+async def _grant(connection: Connection, face: str) -> None:
+    for (role,) in await (await connection.execute(sql.READING_ROLES)).fetchall():
+        await connection.execute(
+            compose.SQL("GRANT SELECT ON {} TO {}").format(
+                compose.Identifier("read", face), compose.Identifier(role)
+            )
+        )
+
+
+async def create_build(connection: Connection, view: View, status: str) -> Track:
+    """An empty build: its row, its schema, its tables."""
+    async with connection.transaction():
+        row = await (await connection.execute(sql.NEW_BUILD, (view.name, view.version, status))).fetchone()
+        assert row is not None
+        schema = schema_of(view.name, row[0])
+        await connection.execute(compose.SQL("CREATE SCHEMA {}").format(compose.Identifier(schema)))
+        await connection.execute(sql.USE_SCHEMA, (schema,))
+        await connection.execute(view.tables)
+        if status != "live":
+            skipped = {"build": row[0], "view": view.name, "version": view.version}
+            await connection.execute(sql.INHERIT_SKIPPED, skipped)
+        else:
+            await point_readers(connection, view, schema)
+    return await load_parked(connection, Track(view, row[0], 0, 0))
+
+
+async def load_parked(connection: Connection, track: Track) -> Track:
+    """`track` with the streams that wait and the positions that were dropped."""
+    parked = await (await connection.execute(sql.PARKED_STREAMS, (track.build,))).fetchall()
+    skipped = await (await connection.execute(sql.SKIPPED_POSITIONS, (track.build,))).fetchall()
+    track.parked, track.skipped = {row[0] for row in parked}, {row[0] for row in skipped}
+    return track
+
+
+async def point_readers(connection: Connection, view: View, schema: str) -> None:
+    """`read.<table>` → this build. Dropped and made again, because another version may have other columns."""
+    for face in view.faces:
+        name = compose.Identifier("read", face)
+        await connection.execute(compose.SQL("DROP VIEW IF EXISTS {}").format(name))
+        await connection.execute(
+            compose.SQL("CREATE VIEW {} AS SELECT * FROM {}").format(name, compose.Identifier(schema, face))
+        )
+        await _grant(connection, face)
+
+
+async def drop_build(connection: Connection, view: str, build: int) -> None:
+    """The schema first: its row still names it, should we die between the two. Never the live one."""
+    schema = compose.Identifier(schema_of(view, build))
+    await connection.execute(compose.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
+    await connection.execute(sql.FORGET_BUILD, {"build": build})
+
+
+async def clear_leftovers(connection: Connection, view: str) -> None:
+    """What a rebuild or comparison that died left behind. The caller holds the view's rebuild lock."""
+    for build, _, status, _, _ in await (await connection.execute(sql.BUILDS_OF, (view,))).fetchall():
+        if status in ("building", "shadow"):
+            await drop_build(connection, view, build)
+    for (build,) in await (await connection.execute(sql.RETIRED_WITH_SCHEMA, (view,))).fetchall():
+        await drop_schema(connection, view, build)
+
+
+async def drop_schema(connection: Connection, view: str, build: int) -> None:
+    """Of a retired build. A reader that is still in it makes us leave it for the next time."""
+    schema = compose.Identifier(schema_of(view, build))
+    try:
+        async with connection.transaction():
+            await set_lock_timeout(connection)
+            await connection.execute(compose.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
+    except pg.LockNotAvailable:
+        return
+
+
+async def set_lock_timeout(connection: Connection) -> None:
+    await connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_TIMEOUT_MS}ms",))

@@ -1,0 +1,38 @@
+"""The list of read views: what the projector keeps up to date, by name."""
+
+from __future__ import annotations
+
+from projections.errors import UnknownView
+from projections.model import View, Views
+from projections.views import (
+    accounts,
+    conservation,
+    in_transit_and_suspense,
+    ledger,
+    payment_analytics,
+    payments,
+    transfers,
+    user_payment_summary,
+)
+
+VIEWS: Views = {
+    view.name: view
+    for view in (
+        accounts.VIEW,
+        ledger.VIEW,
+        payments.VIEW,
+        transfers.VIEW,
+        in_transit_and_suspense.VIEW,
+        conservation.VIEW,
+        user_payment_summary.VIEW,
+        payment_analytics.VIEW,
+    )
+}
+
+
+def view_named(name: str) -> View:
+    """Raises UnknownView, whose message lists the names there are."""
+    try:
+        return VIEWS[name]
+    except KeyError:
+        raise UnknownView(f"there is no view {name!r}; there are {', '.join(sorted(VIEWS))}") from None
