@@ -1,7 +1,7 @@
 """Commits a batch: every view's changes and every checkpoint in one transaction, or none of it.
 
 `commit` is the fast path over many views. `work_off` takes one view through a batch that fails: halves it until
-the event at fault is alone, parks it, and goes on; what follows in its stream waits behind it, other streams do not.
+the event at fault is alone, parks it, and goes on; what follows in its stream waits behind it, others do not.
 """
 
 from __future__ import annotations

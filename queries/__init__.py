@@ -1,0 +1,4 @@
+"""The read side: typed questions and answers over the views (`read.*`) and their lag. Changes nothing.
+
+`catalogue` is the index of all questions; `reader.Reader` asks them. `projections` makes what is asked here.
+"""

@@ -1,0 +1,120 @@
+"""Questions about accounts and their statements."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from queries.errors import NotFound
+from queries.money import wire
+from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
+from queries.reader import Fetch, Question, Row
+from queries.results import AccountView, StatementLine
+
+GET: LiteralString = "SELECT * FROM read.accounts WHERE account_id = %s"
+
+LIST: LiteralString = """
+SELECT * FROM read.accounts
+ WHERE created_position < %(before)s AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+ ORDER BY created_position DESC LIMIT %(rows)s
+"""
+
+FIND_BY_IBAN: LiteralString = """
+SELECT * FROM read.accounts WHERE iban = %(iban)s AND (%(currency)s::text IS NULL OR currency = %(currency)s)
+ ORDER BY status = 'closed', created_position LIMIT 1
+"""
+
+# Tags come from the payment that an entry belongs to.
+ENTRIES: LiteralString = """
+SELECT e.*, p.tags
+  FROM read.ledger_entries AS e
+  LEFT JOIN read.payments AS p ON e.source = 'payment-' || p.payment_id
+ WHERE e.account_id = %(account_id)s AND (e.position, e.line) < (%(before)s, %(line)s)
+ ORDER BY e.position DESC, e.line DESC LIMIT %(rows)s
+"""
+
+
+def get_account(account_id: str) -> Question[AccountView]:
+    """Raises NotFound."""
+
+    async def ask(fetch: Fetch) -> AccountView:
+        rows = await fetch(GET, (account_id,))
+        if not rows:
+            raise NotFound(f"account {account_id} does not exist")
+        return _account(rows[0])
+
+    return Question("get_account", ("accounts",), ask)
+
+
+def list_accounts(
+    user_id: str | None = None, limit: int = 50, cursor: str | None = None
+) -> Question[Page[AccountView]]:
+    """The newest first; of one user, or of all. Raises BadCursor, ValueError for a limit out of bounds."""
+    checked_limit(limit)
+    (before,) = decode_cursor("accounts", cursor, (NEWEST,))
+
+    async def ask(fetch: Fetch) -> Page[AccountView]:
+        rows = await fetch(LIST, {"user_id": user_id, "before": before, "rows": limit + 1})
+        return page_of(rows, limit, "accounts", lambda row: (row["created_position"],), _account)
+
+    return Question("list_accounts", ("accounts",), ask)
+
+
+def find_account_by_iban(iban: str, currency: str | None = None) -> Question[AccountView | None]:
+    """Spaces do not matter. Where several share an IBAN: one that is not closed, then the oldest."""
+    plain = iban.replace(" ", "").upper()
+
+    async def ask(fetch: Fetch) -> AccountView | None:
+        rows = await fetch(FIND_BY_IBAN, {"iban": plain, "currency": currency})
+        return _account(rows[0]) if rows else None
+
+    return Question("find_account_by_iban", ("accounts",), ask)
+
+
+def account_entries(account_id: str, limit: int = 50, cursor: str | None = None) -> Question[Page[StatementLine]]:
+    """A statement, the newest line first. Raises NotFound, BadCursor, ValueError for a limit out of bounds."""
+    checked_limit(limit)
+    before, line = decode_cursor("entries", cursor, (NEWEST, 0))
+
+    async def ask(fetch: Fetch) -> Page[StatementLine]:
+        if not await fetch(GET, (account_id,)):
+            raise NotFound(f"account {account_id} does not exist")
+        wanted = {"account_id": account_id, "before": before, "line": line, "rows": limit + 1}
+        rows = await fetch(ENTRIES, wanted)
+        return page_of(rows, limit, "entries", lambda row: (row["position"], row["line"]), _line)
+
+    return Question("account_entries", ("ledger_entries", "accounts", "payments"), ask)
+
+
+def _account(row: Row) -> AccountView:
+    currency = row["currency"]
+    return AccountView(
+        account_id=row["account_id"],
+        user_id=row["user_id"],
+        currency=currency,
+        status=row["status"],
+        balance=wire(row["balance"], currency),
+        held=wire(row["held"], currency),
+        available=wire(row["available"], currency),
+        overdraft_limit=wire(row["overdraft_limit"], currency),
+        iban=row["iban"],
+        rail=row["rail"],
+        version=row["version"],
+        opened_at=row["opened_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _line(row: Row) -> StatementLine:
+    currency = row["currency"]
+    return StatementLine(
+        position=row["position"],
+        at=row["recorded_at"],
+        amount=wire(row["amount"], currency),
+        balance=wire(row["balance_after"], currency),
+        currency=currency,
+        category=row["category"],
+        counterparty=row["counterparty"],
+        source=row["source"],
+        reference=row["reference"],
+        tags=tuple(row["tags"] or ()),
+    )

@@ -1,0 +1,31 @@
+"""The index of every question that can be asked. Each call makes a `Question` for `Reader.ask`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from queries.accounts import account_entries, find_account_by_iban, get_account, list_accounts
+from queries.analytics import payment_analytics
+from queries.operations import conservation, dead_letters, lag
+from queries.payments import get_payment, list_payments, list_user_payments, user_payment_summary
+from queries.reader import Question
+from queries.transfers import get_transfer, in_transit_and_suspense, list_transfers
+
+QUERIES: Mapping[str, Callable[..., Question[Any]]] = {
+    "get_account": get_account,
+    "list_accounts": list_accounts,
+    "find_account_by_iban": find_account_by_iban,
+    "account_entries": account_entries,
+    "get_payment": get_payment,
+    "list_payments": list_payments,
+    "list_user_payments": list_user_payments,
+    "user_payment_summary": user_payment_summary,
+    "payment_analytics": payment_analytics,
+    "get_transfer": get_transfer,
+    "list_transfers": list_transfers,
+    "in_transit_and_suspense": in_transit_and_suspense,
+    "conservation": conservation,
+    "lag": lag,
+    "dead_letters": dead_letters,
+}

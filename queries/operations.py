@@ -1,0 +1,63 @@
+"""Questions of whoever looks after the system: conservation, lag, dead letters."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from queries.money import wire
+from queries.paging import checked_limit
+from queries.reader import Fetch, Question, Row
+from queries.results import Conservation, DeadLetterView, ViewLag
+
+CONSERVATION: LiteralString = "SELECT * FROM read.conservation ORDER BY currency"
+
+LAG: LiteralString = "SELECT * FROM read.lag ORDER BY view, build"
+
+# Those that are open, of the builds that readers see; with `everything`, also what was resolved or skipped.
+DEAD_LETTERS: LiteralString = """
+SELECT id, view, stream, position, event_id::text AS event_id, type, status, error_class, error, attempts,
+       first_failed_at, last_failed_at
+  FROM read.dead_letters
+ WHERE live AND (%(everything)s OR status IN ('parked', 'follower'))
+   AND (%(view)s::text IS NULL OR view = %(view)s)
+ ORDER BY view, position LIMIT %(rows)s
+"""
+
+_SUMS = ("accounts", "in_transit", "in_suspense", "deposits", "withdrawals", "difference")
+
+
+def conservation() -> Question[tuple[Conservation, ...]]:
+    """One line per currency, as of the answer's position."""
+
+    async def ask(fetch: Fetch) -> tuple[Conservation, ...]:
+        return tuple(_conservation(row) for row in await fetch(CONSERVATION))
+
+    return Question("conservation", ("conservation",), ask)
+
+
+def lag() -> Question[tuple[ViewLag, ...]]:
+    """Every build that is live or in the making. Worked out from the log, so a dead projector shows."""
+
+    async def ask(fetch: Fetch) -> tuple[ViewLag, ...]:
+        return tuple(ViewLag(**row) for row in await fetch(LAG))
+
+    return Question("lag", (), ask)
+
+
+def dead_letters(
+    view: str | None = None, everything: bool = False, limit: int = 200
+) -> Question[tuple[DeadLetterView, ...]]:
+    """In the order of the log, by view. Raises ValueError for a limit out of bounds."""
+    checked_limit(limit)
+
+    async def ask(fetch: Fetch) -> tuple[DeadLetterView, ...]:
+        rows = await fetch(DEAD_LETTERS, {"view": view, "everything": everything, "rows": limit})
+        return tuple(DeadLetterView(**row) for row in rows)
+
+    return Question("dead_letters", (), ask)
+
+
+def _conservation(row: Row) -> Conservation:
+    currency = row["currency"]
+    sums = {name: wire(row[name], currency) for name in _SUMS}
+    return Conservation(currency=currency, **sums, holds=row["difference"] == 0)

@@ -1,0 +1,91 @@
+"""Questions about transfers, and about money that is on its way or set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import LiteralString
+
+from queries.errors import NotFound
+from queries.money import wire
+from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
+from queries.reader import Fetch, Question, Row
+from queries.results import TransferView, UnderWay
+
+UNFINISHED = ("initiated", "in_review", "reserved", "in_transit", "compensating", "stuck")
+"""Statuses in which a transfer should have a running workflow."""
+
+GET: LiteralString = "SELECT * FROM read.transfers WHERE transfer_id = %s"
+
+LIST: LiteralString = """
+SELECT * FROM read.transfers
+ WHERE created_position < %(before)s AND (%(statuses)s::text[] IS NULL OR status = ANY (%(statuses)s))
+   AND (%(user_id)s::text IS NULL OR from_user = %(user_id)s OR to_user = %(user_id)s)
+ ORDER BY created_position DESC LIMIT %(rows)s
+"""
+
+# The oldest first. Age is reckoned by the database's clock.
+UNDER_WAY: LiteralString = """
+SELECT transfer_id, place, amount, currency, debited_at, since,
+       GREATEST(extract(epoch FROM clock_timestamp() - since), 0)::float8 AS age_s
+  FROM read.in_transit_and_suspense
+ WHERE (%(place)s::text IS NULL OR place = %(place)s) ORDER BY since, transfer_id LIMIT %(rows)s
+"""
+
+
+def get_transfer(transfer_id: str) -> Question[TransferView]:
+    """Raises NotFound."""
+
+    async def ask(fetch: Fetch) -> TransferView:
+        rows = await fetch(GET, (transfer_id,))
+        if not rows:
+            raise NotFound(f"transfer {transfer_id} does not exist")
+        return _transfer(rows[0])
+
+    return Question("get_transfer", ("transfers",), ask)
+
+
+def list_transfers(
+    statuses: Sequence[str] | None = None,
+    user_id: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Question[Page[TransferView]]:
+    """The newest first, in any of `statuses`. Raises BadCursor, ValueError for a limit out of bounds."""
+    checked_limit(limit)
+    (before,) = decode_cursor("transfers", cursor, (NEWEST,))
+    chosen = None if statuses is None else list(statuses)
+
+    async def ask(fetch: Fetch) -> Page[TransferView]:
+        wanted = {"statuses": chosen, "user_id": user_id, "before": before, "rows": limit + 1}
+        rows = await fetch(LIST, wanted)
+        return page_of(rows, limit, "transfers", lambda row: (row["created_position"],), _transfer)
+
+    return Question("list_transfers", ("transfers",), ask)
+
+
+def in_transit_and_suspense(place: str | None = None, limit: int = 200) -> Question[tuple[UnderWay, ...]]:
+    """The oldest first; `place` is in_transit or suspense, or both."""
+    if place not in (None, "in_transit", "suspense"):
+        raise ValueError("place must be in_transit or suspense")
+    checked_limit(limit)
+
+    async def ask(fetch: Fetch) -> tuple[UnderWay, ...]:
+        rows = await fetch(UNDER_WAY, {"place": place, "rows": limit})
+        return tuple(UnderWay(**{**row, "amount": wire(row["amount"], row["currency"])}) for row in rows)
+
+    return Question("in_transit_and_suspense", ("in_transit_and_suspense",), ask)
+
+
+def _transfer(row: Row) -> TransferView:
+    currency = row["currency"]
+    as_they_are = (
+        "transfer_id status location from_account from_user to_account to_user rail quote reference purpose "
+        "failure_code failure_reason created_at updated_at finished_at version"
+    )
+    return TransferView(
+        **{name: row[name] for name in as_they_are.split()},
+        currency=currency,
+        amount=None if currency is None else wire(row["amount"], currency),
+        metadata=row["metadata"] or {},
+        legs=tuple(row["legs"]),
+    )
