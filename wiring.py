@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from eventstore.connect import open_pool
+from eventstore.connect import Pool, open_pool
 from eventstore.group_commit import GroupCommitter
 from eventstore.handle import Aggregates
 from eventstore.store import EventStore
-from psycopg_pool import AsyncConnectionPool
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
@@ -18,7 +17,7 @@ from temporalio.service import RPCError
 
 from activities.codec import DomainCodec
 from activities.ledger import Ledger
-from domain.leg import AnyEvent, State
+from domain.leg import State
 from settings import Settings
 
 
@@ -30,7 +29,7 @@ class Unreachable(Exception):
 class Books:
     """The event log and the ledger over it, of one process."""
 
-    pool: AsyncConnectionPool
+    pool: Pool
     store: EventStore
     ledger: Ledger
 
@@ -38,16 +37,16 @@ class Books:
 @asynccontextmanager
 async def open_books(settings: Settings, application_name: str) -> AsyncIterator[Books]:
     """Pool, store, group commit and ledger, closed together."""
-    async with open_pool(
-        settings.database_url, max_size=settings.pool_size, application_name=application_name
-    ) as pool:
+    pool = await open_pool(settings.database_url, max_size=settings.pool_size, application_name=application_name)
+    async with pool:
         store = EventStore(pool)
         committer = GroupCommitter(store)
-        aggregates: Aggregates[State, AnyEvent] = Aggregates(store, committer, DomainCodec())
+        aggregates: Aggregates[State] = Aggregates(store, committer, DomainCodec())
         try:
-            yield Books(pool, store, Ledger(aggregates))
+            yield Books(pool, store, Ledger(aggregates, store))
         finally:
             await committer.close()
+            await aggregates.close()
 
 
 async def connect_temporal(address: str | None = None) -> Client:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.payments import PaymentActivities
@@ -34,6 +34,14 @@ def build_id() -> str:
         return "tidemark-source"
 
 
+WORKFLOWS: list[type] = [PaymentWorkflow, RefundWorkflow, DisputeWorkflow, TransferWorkflow]
+
+
+def workflow_runner() -> WorkflowRunner:
+    """The sandbox refuses clocks and randomness; importing our modules anew for every run would buy nothing."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_all_modules())
+
+
 def make_worker(client: Client, books: Books, http: httpx.AsyncClient, settings: Settings) -> Worker:
     """Everything the worker runs, in one list each."""
     payments = PaymentActivities(books.ledger, settings)
@@ -42,7 +50,7 @@ def make_worker(client: Client, books: Books, http: httpx.AsyncClient, settings:
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[PaymentWorkflow, RefundWorkflow, DisputeWorkflow, TransferWorkflow],
+        workflows=WORKFLOWS,
         activities=[
             payments.open_payment,
             payments.review_payment,
@@ -68,10 +76,7 @@ def make_worker(client: Client, books: Books, http: httpx.AsyncClient, settings:
             rail.submit_credit,
             rail.inquire_credit,
         ],
-        # The sandbox still refuses clocks and randomness; importing our modules anew for every run buys nothing.
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_all_modules()
-        ),
+        workflow_runner=workflow_runner(),
         build_id=build_id(),
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.workflow_task_timeout_s),

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from domain.errors import Conflict
 from domain.leg import Leg, State
+from eventstore.store import EventStore
 from failpoints import reach
 
 Result = TypeVar("Result", bound=BaseModel)
@@ -51,8 +52,9 @@ class LedgerCommand(Generic[Result]):
 class Ledger:
     """Runs legs over the event store."""
 
-    def __init__(self, aggregates: Aggregates[State]) -> None:
+    def __init__(self, aggregates: Aggregates[State], store: EventStore) -> None:
         self._aggregates = aggregates
+        self._store = store
 
     async def state(self, stream: str) -> State:
         """The stream's state now, from the log."""
@@ -61,7 +63,7 @@ class Ledger:
 
     async def must_repeat(self, key: str, content: bytes) -> None:
         """Raises Conflict `idempotency_conflict` where `key` was used before with another content."""
-        stored = await self._aggregates.store.find_command(key)
+        stored = await self._store.find_command(key)
         if stored is not None and stored.fingerprint != content:
             raise Conflict("idempotency_conflict", f"{key.partition(':')[0]} exists already with another content")
 

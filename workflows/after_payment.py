@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 from activities.payments import PaymentActivities
 from activities.steps import DisputeDecision, DisputeWish, PaymentRef, PaymentStep, RefundWish
 from domain.payment import PaymentStatus
 from workflows.inbox import Inbox
 from workflows.shield import survive_cancellation
-from workflows.steps import ledger_step, refusal_of, show
+from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show
 
 
 @workflow.defn
@@ -27,7 +27,7 @@ class RefundWorkflow:
             step = await workflow.execute_local_activity_method(
                 PaymentActivities.refund_payment, args=[ref, wish], **ledger_step("refund")
             )
-        except ActivityError as error:
+        except STEP_FAILED as error:
             raise refusal_of(error) from None
         show(step.status, f"**{step.status}**: {step.refunded} of {step.captured} refunded")
         return step
@@ -46,7 +46,7 @@ class DisputeWorkflow:
     async def run(self, ref: PaymentRef, wish: DisputeWish) -> PaymentStep:
         try:
             return await survive_cancellation(self._live(ref, wish), lambda: None)
-        except ActivityError as error:
+        except STEP_FAILED as error:
             self._refused = refusal_of(error)
             raise self._refused from None
         finally:
@@ -88,7 +88,7 @@ class DisputeWorkflow:
                     args=[step.ref, asked.wish],
                     **ledger_step("resolve the dispute"),
                 )
-            except ActivityError as error:
+            except STEP_FAILED as error:
                 asked.refuse(refusal_of(error))
             else:
                 asked.grant(step)

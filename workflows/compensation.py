@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
-from workflows.steps import refusal_of
+from workflows.steps import STEP_FAILED, refusal_of
 
 Undo = Callable[[], Awaitable[object]]
 
@@ -50,6 +50,6 @@ class Compensations:
             name, undo = self._undos.pop()
             try:
                 await undo()
-            except ActivityError as error:
+            except STEP_FAILED as error:
                 blocked.append(Blocked(name, refusal_of(error)))
         return blocked

@@ -6,7 +6,7 @@ open (initiate, screen, authorise) ──► [review] ──► capture, at once
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 from activities.payments import OpenPayment, PaymentActivities
 from activities.steps import (
@@ -21,7 +21,7 @@ from activities.steps import (
 from domain.payment import PaymentStatus
 from workflows.inbox import Asked, Inbox
 from workflows.shield import survive_cancellation
-from workflows.steps import ledger_step, refusal_of, show
+from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show
 
 S = PaymentStatus
 OPEN = (S.PENDING, S.IN_REVIEW, S.AUTHORIZED, S.PARTIALLY_CAPTURED)
@@ -41,7 +41,7 @@ class PaymentWorkflow:
     async def run(self, order: PaymentOrder) -> PaymentStep:
         try:
             return await survive_cancellation(self._live(order), self._on_temporal_cancel)
-        except ActivityError as error:
+        except STEP_FAILED as error:
             self._refused = refusal_of(error)
             raise self._refused from None
         finally:
@@ -124,7 +124,7 @@ class PaymentWorkflow:
         """Automatic capture. Where an account refuses it, the payer gets its hold back."""
         try:
             return await self._do(CaptureWish(wish_id="automatic"), step)
-        except ActivityError as error:
+        except STEP_FAILED as error:
             refusal = refusal_of(error)
             return await self._do(CancelWish(wish_id="capture-refused", reason=refusal.message), step)
 
@@ -135,7 +135,7 @@ class PaymentWorkflow:
     async def _grant(self, asked: Asked[PaymentStep], step: PaymentStep) -> PaymentStep:
         try:
             after = await self._do(asked.wish, step)
-        except ActivityError as error:
+        except STEP_FAILED as error:
             asked.refuse(refusal_of(error))
             return step
         asked.grant(after)

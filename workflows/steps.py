@@ -43,8 +43,13 @@ def show(status: str, details: str) -> None:
         workflow.upsert_search_attributes([STATUS.value_set(status)])
 
 
-def refusal_of(error: ActivityError) -> ApplicationError:
-    """The domain's answer inside a failed activity; any other failure is raised as it is."""
-    if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
-        return error.cause
+STEP_FAILED = (ActivityError, ApplicationError)
+"""What a step raises: a local activity its own error, a remote one the same inside an ActivityError."""
+
+
+def refusal_of(error: ActivityError | ApplicationError) -> ApplicationError:
+    """The domain's answer inside a failed step; any other failure is raised as it is."""
+    inside = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(inside, ApplicationError) and inside.non_retryable:
+        return inside
     raise error

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Concatenate, ParamSpec
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 from activities.rail import RailActivities, RailCredit, RailOutcome
 from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep, Wish
@@ -27,7 +27,7 @@ from domain.transfer import TransferStatus
 from workflows.compensation import Compensations
 from workflows.inbox import Asked, Inbox
 from workflows.shield import survive_cancellation
-from workflows.steps import ledger_step, rail_call, refusal_of, show
+from workflows.steps import STEP_FAILED, ledger_step, rail_call, refusal_of, show
 
 S = TransferStatus
 P = ParamSpec("P")
@@ -49,7 +49,7 @@ class TransferWorkflow:
     async def run(self, order: TransferOrder) -> TransferStep:
         try:
             return await survive_cancellation(self._live(order), self._on_temporal_cancel)
-        except ActivityError as error:
+        except STEP_FAILED as error:
             self._refused = refusal_of(error)
             raise self._refused from None
         finally:
@@ -106,6 +106,7 @@ class TransferWorkflow:
     # --- the path of the money -----------------------------------------------
 
     async def _live(self, order: TransferOrder) -> TransferStep:
+        """Each `if` asks where the money is, not how we came here: after a crash the events may be further on."""
         undo = Compensations()
         undo.register("release_source", lambda: self._ledger(TransferActivities.release_source, order))
         step = await self._reserve(order)
@@ -113,14 +114,16 @@ class TransferWorkflow:
             step = await self._reviewed(order, step)
         if step.status is S.RESERVED:
             step = await self._heed_cancels(order, step)
+        undo.register("refund_source", lambda: self._ledger(TransferActivities.refund_source, order))
         if step.status is S.RESERVED:
-            undo.register("refund_source", lambda: self._ledger(TransferActivities.refund_source, order))
             step = await self._ledger(TransferActivities.debit_source, order)
         if step.status is S.IN_TRANSIT:
             step = await self._heed_cancels(order, step)
             step = await self._credit(order, step)
         if step.status is S.COMPENSATING:
             step = await self._compensate(order, undo)
+        if step.status is S.STUCK:
+            step = await self._ledger(TransferActivities.move_to_suspense, order)
         while step.status is S.STUCK:
             step = await self._resolved(order, step)
         self._settle_cancels(step)
@@ -198,8 +201,7 @@ class TransferWorkflow:
             return await self._ledger(TransferActivities.finish_compensation, order)
         first = blocked[0]
         wish = BlockWish(wish_id="block", step=first.step, code=first.code, reason=first.reason)
-        await self._ledger(TransferActivities.block_compensation, order, wish)
-        return await self._ledger(TransferActivities.move_to_suspense, order)
+        return await self._ledger(TransferActivities.block_compensation, order, wish)
 
     async def _resolved(self, order: TransferOrder, step: TransferStep) -> TransferStep:
         self._settle_cancels(step)
@@ -246,7 +248,7 @@ class TransferWorkflow:
     ) -> TransferStep:
         try:
             after = await deciding
-        except ActivityError as error:
+        except STEP_FAILED as error:
             asked.refuse(refusal_of(error))
             return step
         if isinstance(asked.wish, CancelWish) and after.status is S.IN_TRANSIT:

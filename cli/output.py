@@ -1,0 +1,71 @@
+"""How commands speak: tables and sentences for people, one JSON document for scripts, and the exit codes.
+
+Exit codes: 0 done, 1 refused by the domain, 2 usage, 3 a part is unreachable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import orjson
+import typer
+from pydantic import BaseModel, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+REFUSED, USAGE, UNREACHABLE = 1, 2, 3
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on standard output."""
+    console.out(orjson.dumps(value, default=_plain).decode(), highlight=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return str(value)
+
+
+def print_fields(title: str, fields: Mapping[str, object]) -> None:
+    """A thing and what is known of it, one line each; what is unknown is left out."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for name, value in fields.items():
+        if value not in (None, "", (), [], {}):
+            table.add_row(name.replace("_", " "), str(value))
+    console.print(table)
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()
+) -> None:
+    """Rows under columns; the columns named in `right` hold numbers."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(table)
+
+
+def fail(code: str, message: str, exit_code: int, as_json: bool, field: str | None = None) -> typer.Exit:
+    """Says what was wrong and gives the exit to raise."""
+    if as_json:
+        print_json({"error": {"code": code, "message": message, "field": field}})
+    else:
+        errors.print(f"[red]{code}[/red]: {message}", soft_wrap=True)
+    return typer.Exit(exit_code)
+
+
+def invalid(error: ValidationError) -> tuple[str, str | None]:
+    """One line, and the field, of the first thing pydantic found wrong."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or None
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return (f"{field}: {message}" if field else message), field

@@ -1,0 +1,1 @@
+"""What an operator runs: verify that the promises hold, and repair what a fault or a hand has broken."""

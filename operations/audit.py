@@ -1,0 +1,177 @@
+"""Conservation, counted anew from the whole log with arithmetic of its own: it trusts no view and no event's
+`balance`, but checks each against the sum of the entries before it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from domain import catalogue, transfer
+from domain.account_messages import (
+    AccountCredited,
+    AccountDebited,
+    AccountOpened,
+    Entry,
+    FundsDeposited,
+    FundsReserved,
+    FundsWithdrawn,
+    HoldExpired,
+    HoldReleased,
+)
+from domain.leg import AnyEvent
+from domain.money import format_minor
+from domain.payment_messages import (
+    FraudCheckPassed,
+    PaymentAuthorized,
+    PaymentHeldForReview,
+    PaymentInitiated,
+    PaymentPartiallyCaptured,
+)
+from domain.review import ReviewApproved
+from domain.streams import PAYMENT, TRANSFER, category_of, id_of
+from domain.transfer import FINAL, Location, Transfer
+from eventstore.events import RecordedEvent
+from eventstore.verify import Finding
+
+STAYS_OPEN = (
+    PaymentInitiated,
+    FraudCheckPassed,
+    PaymentHeldForReview,
+    ReviewApproved,
+    PaymentAuthorized,
+    PaymentPartiallyCaptured,
+)
+"""After any other event a payment needs no workflow to drive it on."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """One currency, in minor units."""
+
+    balances: int = 0
+    in_transit: int = 0
+    in_suspense: int = 0
+    deposits: int = 0
+    withdrawals: int = 0
+
+    @property
+    def difference(self) -> int:
+        """What was lost (below zero) or invented (above); zero is the promise."""
+        return self.balances + self.in_transit + self.in_suspense - self.deposits + self.withdrawals
+
+    def wire(self, currency: str) -> dict[str, str]:
+        names = ("balances", "in_transit", "in_suspense", "deposits", "withdrawals", "difference")
+        return {"currency": currency} | {name: format_minor(getattr(self, name), currency) for name in names}
+
+
+@dataclass(slots=True)
+class _Account:
+    currency: str = ""
+    balance: int = 0
+    held: int = 0
+    overdraft_limit: int = 0
+
+
+@dataclass(slots=True)
+class Audit:
+    """Fed with every event in order of position. Keeps the accounts and what is open: memory stays bounded."""
+
+    findings: list[Finding] = field(default_factory=list)
+    accounts: dict[str, _Account] = field(default_factory=lambda: defaultdict(_Account))
+    open_transfers: dict[str, Transfer] = field(default_factory=dict)
+    open_payments: set[str] = field(default_factory=set)
+    flows: dict[str, Totals] = field(default_factory=lambda: defaultdict(Totals))
+    events: int = 0
+
+    def see(self, record: RecordedEvent) -> None:
+        """The next event."""
+        self.events += 1
+        event = catalogue.decode(record.stream, record.type, record.schema_version, record.data)
+        category = category_of(record.stream)
+        if category == TRANSFER:
+            self._see_transfer(record.stream, event)
+        elif category == PAYMENT:
+            self._see_payment(record.stream, event)
+        else:
+            self._see_account(record, event)
+
+    def conservation(self) -> dict[str, Totals]:
+        """By currency: what is on accounts, under way and in suspense, against what came in and went out."""
+        totals: dict[str, Totals] = defaultdict(Totals)
+        for currency, flow in self.flows.items():
+            totals[currency].deposits, totals[currency].withdrawals = flow.deposits, flow.withdrawals
+        for account in self.accounts.values():
+            totals[account.currency].balances += account.balance
+        for open_transfer in self.open_transfers.values():
+            if open_transfer.location is Location.IN_TRANSIT:
+                totals[open_transfer.currency].in_transit += open_transfer.amount
+            elif open_transfer.location is Location.SUSPENSE:
+                totals[open_transfer.currency].in_suspense += open_transfer.amount
+        return dict(sorted(totals.items()))
+
+    def open_streams(self) -> set[str]:
+        """The payments and transfers that something must drive on."""
+        return self.open_payments | self.open_transfers.keys()
+
+    def close(self) -> list[Finding]:
+        """All findings, the sums included."""
+        for currency, total in self.conservation().items():
+            if total.difference:
+                self.findings.append(
+                    Finding(
+                        "conservation",
+                        currency,
+                        f"{format_minor(total.difference, currency)} {currency} too much on the books",
+                    )
+                )
+        return self.findings
+
+    def _see_transfer(self, stream: str, event: AnyEvent) -> None:
+        state = transfer.evolve(self.open_transfers.pop(stream, transfer.initial()), event)  # type: ignore[arg-type]
+        if state.status not in FINAL:
+            self.open_transfers[stream] = state
+
+    def _see_payment(self, stream: str, event: AnyEvent) -> None:
+        if isinstance(event, STAYS_OPEN):
+            self.open_payments.add(stream)
+        else:
+            self.open_payments.discard(stream)
+
+    def _see_account(self, record: RecordedEvent, event: AnyEvent) -> None:
+        account = self.accounts[id_of(record.stream)]
+        if isinstance(event, AccountOpened):
+            account.currency, account.overdraft_limit = event.currency, event.overdraft_limit.minor
+        if not isinstance(event, Entry):
+            return
+        self._post(account, event)
+        if (event.balance.minor, event.held.minor) != (account.balance, account.held):
+            self._find("wrong_balance", record, "its balance or held is not the sum of the entries before it")
+            account.balance, account.held = event.balance.minor, event.held.minor
+        if account.held < 0 or account.balance - account.held + account.overdraft_limit < 0:
+            self._find("overspent", record, "available is below zero")
+
+    def _post(self, account: _Account, event: Entry) -> None:
+        minor = event.amount.minor
+        match event:
+            case FundsDeposited():
+                account.balance += minor
+                self.flows[account.currency].deposits += minor
+            case FundsWithdrawn():
+                account.balance -= minor
+                self.flows[account.currency].withdrawals += minor
+            case AccountCredited():
+                account.balance += minor
+            case AccountDebited(hold_id=hold_id):
+                account.balance -= minor
+                account.held -= minor if hold_id is not None else 0
+            case FundsReserved():
+                account.held += minor
+            case HoldReleased() | HoldExpired():
+                account.held -= minor
+            case _:
+                raise AssertionError(f"an entry that moves nothing: {event!r}")
+
+    def _find(self, code: str, record: RecordedEvent, message: str) -> None:
+        where = f"{record.stream}@{record.version}"
+        self.findings.append(Finding(code, where, message))

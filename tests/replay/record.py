@@ -1,0 +1,82 @@
+"""Records the histories that test_replay.py replays: `python -m tests.replay.record` against a running stack.
+
+    .venv/bin/python starter.py up --data /tmp/record &
+    .venv/bin/python -m tests.replay.record /tmp/record
+
+Histories are kept for good, also of workflow code that has changed since: an open workflow may have begun with it.
+A new set gets a new name (`VERSION`), the old ones stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from stack import read_info
+from tests.e2e import test_worker_crash as scenarios
+from tests.e2e.rail import rail_gateway
+from tests.e2e.system import system
+
+VERSION = "v1"
+HISTORIES = Path(__file__).parent / "histories"
+RECORDED = {
+    "payment-automatic": scenarios.paid,
+    "payment-cancelled": scenarios.cancelled,
+    "payment-captured-in-parts": scenarios.captured_in_parts,
+    "payment-reviewed": scenarios.reviewed,
+    "payment-expired": scenarios.expired,
+    "refund": scenarios.refunded,
+    "dispute": scenarios.disputed,
+    "transfer-completed": scenarios.transferred,
+    "transfer-reviewed": scenarios.transfer_reviewed,
+    "transfer-cancelled": scenarios.transfer_cancelled,
+    "transfer-compensated": scenarios.compensated,
+    "transfer-stuck": scenarios.stuck_and_resolved,
+    "transfer-refused-by-rail": scenarios.by_rail("refuses", "compensated", booked=False),
+    "transfer-outcome-unknown": scenarios.by_rail("silent", "completed", booked=True),
+}
+
+
+async def record(data: Path) -> None:
+    """One run of each scenario on the stack's servers, with a worker of its own; every workflow's history."""
+    info = read_info(data)
+    assert info is not None, f"no stack runs on {data}"
+    async with rail_gateway() as rail:
+        for name, scenario in RECORDED.items():
+            run = f"{name}-{uuid.uuid4().hex[:6]}"
+            gate = Path(tempfile.mkdtemp()) / "gate"
+            environment = {"TIDEMARK_RAILS": f'{{"testbank": "{rail.url}"}}', "TIDEMARK_RAIL_TIMEOUT_S": "2"}
+            if scenario is scenarios.stuck_and_resolved:
+                environment["TIDEMARK_FAILPOINT"] = f"transfer.credit:before_commit=pause:{gate}"
+            async with (
+                system(info.admin_database, info.temporal) as under_test,
+                under_test.worker(**environment) as worker,
+            ):
+                await worker.start()
+                await scenario(under_test, run, gate)
+                for workflow_id in (
+                    f"payment-{run}",
+                    f"refund-{run}-r1",
+                    f"dispute-{run}",
+                    f"transfer-{run}",
+                ):
+                    await _save(under_test.client, workflow_id, f"{name}.{workflow_id.partition('-')[0]}")
+
+
+async def _save(client: Client, workflow_id: str, name: str) -> None:
+    try:
+        history = await client.get_workflow_handle(workflow_id).fetch_history()
+    except RPCError:
+        return  # this scenario has no such workflow
+    (HISTORIES / f"{name}.{VERSION}.json").write_text(history.to_json())
+    print(f"recorded {workflow_id} as {name}.{VERSION}.json ({len(history.events)} events)")  # noqa: T201
+
+
+if __name__ == "__main__":
+    asyncio.run(record(Path(sys.argv[1])))
