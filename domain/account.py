@@ -38,7 +38,7 @@ from domain.account_messages import (
     Withdraw,
 )
 from domain.errors import Conflict, InsufficientFunds, InvalidInput, NotFound, WrongState
-from domain.money import Money, positive
+from domain.money import MAX_BALANCE, MAX_MINOR, Money, positive
 
 RECENT_HOLDS = 64
 """How many reservation times an account remembers for the velocity rule."""
@@ -184,6 +184,8 @@ def _open(command: OpenAccount, account: Account) -> AccountOpened:
         )
     if limit.minor < 0:
         raise InvalidInput("invalid_overdraft_limit", "overdraft_limit must not be negative", "overdraft_limit")
+    if limit.minor > MAX_MINOR:
+        raise InvalidInput("invalid_overdraft_limit", "overdraft_limit is too large", "overdraft_limit")
     return AccountOpened(
         account_id=command.account_id,
         user_id=command.user_id,
@@ -220,6 +222,8 @@ def _change_status(command: Freeze | Unfreeze | Close, account: Account) -> list
 
 
 def _add(command: Deposit | Credit, account: Account) -> AccountEvent:
+    if account.balance + command.amount.minor > MAX_BALANCE:
+        raise Conflict("balance_too_large", f"account {account.account_id} would have more than can be counted")
     after = _after(account, balance=command.amount.minor)
     if isinstance(command, Deposit):
         return FundsDeposited(amount=command.amount, reference=command.reference, **after)

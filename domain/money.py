@@ -20,7 +20,10 @@ from domain.errors import InvalidInput, InvalidMoney
 MAX_MINOR = 10**15
 """The largest amount of one command, in minor units: far above any payment, far below a bigint's edge."""
 
-_AMOUNT = re.compile(r"(-?)(\d{1,20})(?:\.(\d{1,8}))?", re.ASCII)
+MAX_BALANCE = 9 * 10**18
+"""The largest balance, in minor units. What events say must be readable: many amounts add up to more than one."""
+
+_AMOUNT = re.compile(r"(-?)(\d{1,60})(?:\.(\d{1,8}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Money:
 
     @classmethod
     def parse(cls, amount: object, currency: object) -> Money:
-        """The wire form: `amount` a decimal string with exactly the currency's decimals."""
+        """The wire form: `amount` a decimal string with exactly the currency's decimals, a balance at most."""
         if not isinstance(currency, str):
             raise InvalidMoney("unknown_currency", "currency must be a string such as EUR", "currency")
         places = exponent(currency)
@@ -57,28 +60,32 @@ class Money:
                 f"amount {amount!r} must have {places} decimals: {currency} has {places}",
                 "amount",
             )
-        return cls._limited(int(f"{sign}{whole}{fraction or ''}"), currency)
+        return cls._limited(int(f"{sign}{whole}{fraction or ''}"), currency, MAX_BALANCE)
 
     @classmethod
     def from_decimal(cls, amount: Decimal | str | int, currency: str) -> Money:
-        """As people and files write it: missing decimals are filled in, too many are refused."""
+        """As people and files write it: missing decimals are filled in, too many are refused, exactly."""
         places = exponent(currency)
+        if type(amount) not in (Decimal, str, int):
+            raise InvalidMoney("invalid_amount", "amount must be a decimal, never a float", "amount")
         if isinstance(amount, str) and _AMOUNT.fullmatch(amount) is None:
             raise InvalidMoney("invalid_amount", f"amount {amount[:40]!r} is not a plain decimal number", "amount")
         value = Decimal(amount)
         if not value.is_finite():
             raise InvalidMoney("invalid_amount", f"amount {value} is not a number", "amount")
-        minor = value.scaleb(places)
-        if minor != minor.to_integral_value():
+        # Looked at before any arithmetic, which would round to the context's 28 digits or overflow.
+        if value and value.adjusted() >= 20:
+            raise _too_large(MAX_MINOR)
+        if value % Decimal(1).scaleb(-places):
             raise InvalidMoney(
                 "wrong_decimals", f"amount {amount} has too many decimals: {currency} has {places}", "amount"
             )
-        return cls._limited(int(minor), currency)
+        return cls._limited(int(value.scaleb(places)), currency, MAX_MINOR)
 
     @classmethod
-    def _limited(cls, minor: int, currency: str) -> Money:
-        if abs(minor) > MAX_MINOR:
-            raise InvalidMoney("amount_too_large", f"amount is above {MAX_MINOR} minor units", "amount")
+    def _limited(cls, minor: int, currency: str, limit: int) -> Money:
+        if abs(minor) > limit:
+            raise _too_large(limit)
         return cls(minor, currency)
 
     @property
@@ -161,6 +168,10 @@ def _from_wire(value: object) -> Money:
     )
 
 
+def _too_large(limit: int) -> InvalidMoney:
+    return InvalidMoney("amount_too_large", f"amount is above {limit} minor units", "amount")
+
+
 def format_minor(minor: int, currency: str) -> str:
     """1234 EUR → `12.34`; 1234 JPY → `1234`."""
     places = exponent(currency)
@@ -176,7 +187,9 @@ def zero(currency: str) -> Money:
 
 
 def positive(money: Money) -> Money:
-    """`money` itself. Raises InvalidInput "amount must be positive" otherwise."""
+    """`money` itself, as one command may move it. Raises InvalidInput "amount must be positive" or too large."""
     if money.minor <= 0:
         raise InvalidInput("amount_not_positive", "amount must be positive", "amount")
+    if money.minor > MAX_MINOR:
+        raise _too_large(MAX_MINOR)
     return money
