@@ -80,6 +80,8 @@ class Location(StrEnum):
 
 S = TransferStatus
 FINAL = frozenset({S.COMPLETED, S.REJECTED, S.CANCELLED, S.COMPENSATED})
+UNDER_WAY = frozenset({Location.IN_TRANSIT, Location.SUSPENSE})
+"""Where money is on the transfer's own stream: only from there can it be credited or paid back."""
 
 
 def suspense_account(currency: str) -> str:
@@ -154,9 +156,8 @@ def decide(command: TransferCommand, transfer: Transfer) -> list[TransferEvent]:
             return [_cancel(command, transfer)]
         case DebitSource():
             return [_debit(command, transfer)]
-        case CreditDestination(rail_reference=rail_reference):
-            transfer.must_be(S.IN_TRANSIT, S.STUCK)
-            return [DestinationCredited(amount=transfer.credited, rail_reference=rail_reference)]
+        case CreditDestination():
+            return [_credit(command, transfer)]
         case RefuseCredit(code=code, reason=reason):
             transfer.must_be(S.IN_TRANSIT)
             return [CreditRefused(code=code, reason=reason)]
@@ -167,13 +168,11 @@ def decide(command: TransferCommand, transfer: Transfer) -> list[TransferEvent]:
             return _release(transfer)
         case RefundSource(to_account=to_account):
             transfer.must_be(S.COMPENSATING, S.STUCK)
-            if transfer.location not in (Location.IN_TRANSIT, Location.SUSPENSE):
+            if transfer.location not in UNDER_WAY:
                 return []
             return [SourceRefunded(to_account=to_account, amount=transfer.money)]
         case FinishCompensation():
-            transfer.must_be(S.COMPENSATING, S.STUCK)
-            assert transfer.location is Location.SOURCE, "compensated, but the money is not back"
-            return [TransferCompensated()]
+            return [_finish(transfer)]
         case BlockCompensation(step=step, code=code, reason=reason):
             transfer.must_be(S.COMPENSATING)
             return [CompensationBlocked(step=step, code=code, reason=reason)]
@@ -224,12 +223,26 @@ def _debit(command: DebitSource, transfer: Transfer) -> TransferEvent:
     return SourceDebited(amount=transfer.money)
 
 
+def _credit(command: CreditDestination, transfer: Transfer) -> DestinationCredited:
+    transfer.must_be(S.IN_TRANSIT, S.STUCK)
+    if transfer.location not in UNDER_WAY:
+        raise Conflict("money_not_under_way", f"the money of {transfer.transfer_id} is at its source")
+    return DestinationCredited(amount=transfer.credited, rail_reference=command.rail_reference)
+
+
+def _finish(transfer: Transfer) -> TransferCompensated:
+    transfer.must_be(S.COMPENSATING, S.STUCK)
+    if transfer.location is not Location.SOURCE:
+        raise Conflict("money_not_back", f"the money of {transfer.transfer_id} is not back at its source")
+    return TransferCompensated()
+
+
 def _release(transfer: Transfer) -> list[TransferEvent]:
     """Undo of the reservation. Where it never happened, a tombstone that a late original will find."""
     match transfer.status:
         case S.NONE | S.INITIATED | S.IN_REVIEW:
             return [TransferCancelled(reason="undone before anything was reserved")]
-        case S.COMPENSATING if transfer.location is Location.HELD:
+        case S.COMPENSATING | S.STUCK if transfer.location is Location.HELD:
             return [SourceReleased(amount=transfer.money)]
         case _:
             return []

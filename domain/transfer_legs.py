@@ -9,7 +9,7 @@ from datetime import datetime
 
 from domain.account import Account, AccountStatus
 from domain.account_messages import Credit, Debit, Purpose, ReleaseHold, Reserve
-from domain.errors import Conflict, InvalidInput, NotFound
+from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.leg import Leg
 from domain.payment_legs import open_system_account
 from domain.review import ApproveReview
@@ -136,7 +136,7 @@ def credit_destination(leg: Leg, transfer_id: str, command: CreditDestination) -
         with leg.attempt():
             _exchange(leg, leg.transfer(transfer_id), command.at)
             _deliver(leg, transfer_id, command, "transfer")
-    except Conflict as refusal:
+    except DomainError as refusal:  # an exchange account nobody opened is one too: the money must not stay here
         refused = RefuseCredit(at=command.at, code=refusal.code, reason=refusal.message)
         leg.on_transfer(transfer_id, refused)
 
@@ -211,6 +211,7 @@ def resolve_transfer(leg: Leg, transfer_id: str, command: RequestResolution) -> 
     to_account = transfer.from_account
     if command.action == "return" and command.to_account is not None:
         to_account = command.to_account
+    release_source(leg, transfer_id, ReleaseSource(at=command.at))
     refund_source(leg, transfer_id, RefundSource(at=command.at, to_account=to_account), "resolution")
     leg.on_transfer(transfer_id, FinishCompensation(at=command.at))
 
