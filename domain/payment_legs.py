@@ -29,7 +29,7 @@ from domain.payment_messages import (
 )
 from domain.review import ApproveReview, RejectReview
 from domain.screening import ScreeningLimits, screen
-from domain.streams import payment_stream
+from domain.streams import account_stream, payment_stream
 
 SYSTEM_USER = "tidemark"
 """Whose the fee and exchange accounts are."""
@@ -184,6 +184,7 @@ def open_dispute(leg: Leg, payment_id: str, at: datetime, reason: str) -> None:
     able = payee.status is AccountStatus.OPEN
     held = amount.with_minor(min(amount.minor, max(payee.available, 0)) if able else 0)
     hold_id = dispute_hold(payment_id)
+    leg.asked.add(account_stream(payment.to_account))  # by what it has, even where that is nothing
     leg.on_payment(payment_id, OpenDispute(at=at, reason=reason, held=held, hold_id=hold_id))
     if held.minor > 0:
         reserve = Reserve(at=at, hold_id=hold_id, amount=held, counterparty=payment.from_account)
