@@ -12,12 +12,20 @@ import orjson
 import typer
 from pydantic import BaseModel, ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 
+WIDTH = 100
+"""Of what goes into a file or a pipe; a terminal has its own."""
+
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+for _console in (console, errors):
+    if not _console.is_terminal:
+        _console.width = WIDTH
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -35,23 +43,28 @@ def _plain(value: object) -> object:
 
 def print_fields(title: str, fields: Mapping[str, object]) -> None:
     """A thing and what is known of it, one line each; what is unknown is left out."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table = Table(title=escape(title), title_justify="left", show_header=False, box=None, pad_edge=False)
     for name, value in fields.items():
         if value not in (None, "", (), [], {}):
-            table.add_row(name.replace("_", " "), str(value))
+            table.add_row(name.replace("_", " "), escape(str(value)))
     console.print(table)
 
 
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()
 ) -> None:
-    """Rows under columns; the columns named in `right` hold numbers."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    """Rows under columns; the columns named in `right` hold numbers. A `Text` cell keeps its style."""
+    table = Table(title=escape(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else _shown(cell) for cell in row))
     console.print(table)
+
+
+def _shown(cell: object) -> str:
+    """What people and files wrote may look like markup, and is none."""
+    return "" if cell is None else escape(str(cell))
 
 
 def fail(code: str, message: str, exit_code: int, as_json: bool, field: str | None = None) -> typer.Exit:
@@ -59,7 +72,7 @@ def fail(code: str, message: str, exit_code: int, as_json: bool, field: str | No
     if as_json:
         print_json({"error": {"code": code, "message": message, "field": field}})
     else:
-        errors.print(f"[red]{code}[/red]: {message}", soft_wrap=True)
+        errors.print(f"[red]{code}[/red]: {escape(message)}", soft_wrap=True)
     return typer.Exit(exit_code)
 
 

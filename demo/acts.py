@@ -1,0 +1,106 @@
+"""An act: one payment or transfer, how it is played, and how it must end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from temporalio.client import Client
+
+from activities.ledger import Ledger
+from activities.steps import PaymentStep, TransferStep
+from commands.accounts import AccountCommands
+from commands.payments import PaymentCommands
+from commands.running import result_of
+from commands.transfers import TransferCommands
+from demo.bank import OtherBank
+from demo.cast import Cast
+from domain.money import Money
+from domain.streams import transfer_stream
+from domain.transfer import Transfer, TransferStatus
+
+ACTOR = "demo"
+POLL_S, PATIENCE_S = 0.2, 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the acts play on. `bank` is None where the stack in use does not know the demo's rail."""
+
+    cast: Cast
+    accounts: AccountCommands
+    payments: PaymentCommands
+    transfers: TransferCommands
+    ledger: Ledger
+    temporal: Client
+    bank: OtherBank | None
+
+    async def payment_end(self, payment_id: str) -> PaymentStep:
+        """How a payment's workflow ended."""
+        handle = self.temporal.get_workflow_handle(f"payment-{payment_id}", result_type=PaymentStep)
+        step: PaymentStep = await result_of(handle)
+        return step
+
+    async def transfer_end(self, transfer_id: str) -> TransferStep:
+        """How a transfer's workflow ended."""
+        handle = self.temporal.get_workflow_handle(transfer_stream(transfer_id), result_type=TransferStep)
+        step: TransferStep = await result_of(handle)
+        return step
+
+    async def transfer_reaches(self, transfer_id: str, status: TransferStatus) -> Transfer:
+        """Waits until a transfer that does not end by itself has come so far."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                state = await self.ledger.state(transfer_stream(transfer_id))
+                assert isinstance(state, Transfer)
+                if state.status is status:
+                    return state
+                await asyncio.sleep(POLL_S)
+
+
+Play = Callable[[Stage, "Act"], Awaitable[str]]
+"""Plays an act and says in which status it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """`kind` is payment or transfer; `ends` the status it must end in; `title` what is special about it."""
+
+    kind: str
+    subject_id: str
+    title: str
+    amount: Money
+    source: str
+    target: str
+    ends: str
+    play: Play
+    extra: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An act and how it ended; `problem` where it did not end at all."""
+
+    act: Act
+    ended: str
+    problem: str | None = None
+
+    @property
+    def as_planned(self) -> bool:
+        return self.problem is None and self.ended == self.act.ends
+
+
+async def play(stage: Stage, act: Act) -> Played:
+    """Plays an act. What goes wrong in it is its own problem and stops no other."""
+    try:
+        return Played(act, await act.play(stage, act))
+    except Exception as fault:
+        return Played(act, "error", f"{type(fault).__name__}: {fault}"[:300])
+
+
+def numbered(acts: list[Act], run: str) -> list[Act]:
+    """The acts with ids that no other run of the demo has."""
+    short = {"payment": "pay", "transfer": "trf"}
+    return [replace(act, subject_id=f"{short[act.kind]}-{run}-{number:04}") for number, act in enumerate(acts, 1)]

@@ -1,0 +1,128 @@
+"""How each kind of transfer is played. Each function returns the status in which its transfer ended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from activities.ledger import utc_now
+from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder
+from demo.acts import ACTOR, Act, Stage
+from demo.cast import RAIL
+from domain.money import Money
+from domain.transfer import Location, TransferStatus
+from domain.transfer_messages import Quote
+
+RATE = Decimal("1.08")
+
+
+def _order(act: Act, quote: Quote | None = None) -> TransferOrder:
+    return TransferOrder(
+        transfer_id=act.subject_id,
+        from_account=act.source,
+        to_account=act.target,
+        amount=act.amount,
+        quote=quote,
+        reference=act.title,
+        actor=ACTOR,
+    )
+
+
+async def plain(stage: Stage, act: Act) -> str:
+    """Whatever comes of it: completed, rejected or compensated."""
+    return (await stage.transfers.transfer(_order(act))).status
+
+
+async def twice(stage: Stage, act: Act) -> str:
+    """The same transfer again, as an impatient client would."""
+    await stage.transfers.transfer(_order(act))
+    return (await stage.transfers.transfer(_order(act))).status
+
+
+async def exchanged(stage: Stage, act: Act) -> str:
+    """Euros leave, dollars arrive, at a quoted rate."""
+    return (await stage.transfers.transfer(_order(act, _quote(act, valid_s=3600)))).status
+
+
+async def quote_expired(stage: Stage, act: Act) -> str:
+    """The quote was over before the debit: the reservation is released."""
+    return (await stage.transfers.transfer(_order(act, _quote(act, valid_s=-1)))).status
+
+
+async def approved(stage: Stage, act: Act) -> str:
+    """The review's answer comes before the legs: the end is what counts."""
+    await _reviewed(stage, act, approve=True)
+    return (await stage.transfer_end(act.subject_id)).status
+
+
+async def rejected(stage: Stage, act: Act) -> str:
+    await _reviewed(stage, act, approve=False)
+    return (await stage.transfer_end(act.subject_id)).status
+
+
+async def cancelled(stage: Stage, act: Act) -> str:
+    """By signal, while it waits for its review."""
+    await _held(stage, act)
+    wish = CancelWish(wish_id=f"{act.subject_id}-cancel", reason="no longer needed", actor=ACTOR)
+    await stage.transfers.signal_cancel(act.subject_id, wish)
+    return (await stage.transfer_end(act.subject_id)).status
+
+
+async def by_rail(stage: Stage, act: Act) -> str:
+    """To another bank, which accepts, refuses, or keeps silent at first and is asked again."""
+    await _open_at_other_bank(stage, act)
+    await stage.transfers.start(_order(act))
+    return (await stage.transfer_end(act.subject_id)).status
+
+
+async def stuck(stage: Stage, act: Act) -> str:
+    """The other bank keeps silent, meanwhile the source closes, then the bank refuses: there is no way back."""
+    assert stage.bank is not None
+    await _open_at_other_bank(stage, act)
+    await stage.accounts.open(act.source, ACTOR, act.amount.currency)
+    await stage.accounts.deposit(act.source, act.amount, f"{act.subject_id}-opening", "opening deposit")
+    await stage.transfers.start(_order(act))
+    await stage.transfer_reaches(act.subject_id, TransferStatus.IN_TRANSIT)
+    await stage.accounts.close(act.source, f"{act.subject_id}-close", "moved to another bank")
+    stage.bank.say_no(act.target)
+    await stage.transfer_reaches(act.subject_id, TransferStatus.STUCK)
+    step = await stage.transfers.resting(act.subject_id)
+    return step.status if step.location is Location.SUSPENSE else f"{step.status}, money {step.location}"
+
+
+async def stuck_and_returned(stage: Stage, act: Act) -> str:
+    """As `stuck`, and an operator sends the money to another account of the same person."""
+    await stuck(stage, act)
+    wish = ResolveWish(
+        wish_id=f"{act.subject_id}-resolve",
+        action="return",
+        to_account=stage.cast.person("lena", act.amount.currency),
+        note="their other account, confirmed by phone",
+        actor=ACTOR,
+    )
+    return (await stage.transfers.resolve(act.subject_id, wish)).status
+
+
+async def _open_at_other_bank(stage: Stage, act: Act) -> None:
+    await stage.accounts.open(act.target, "other-bank", act.amount.currency, rail=RAIL)
+
+
+async def _held(stage: Stage, act: Act) -> None:
+    step = await stage.transfers.transfer(_order(act))
+    if step.status is not TransferStatus.IN_REVIEW:
+        raise RuntimeError(f"is {step.status} on the way, not in review")
+
+
+async def _reviewed(stage: Stage, act: Act, approve: bool) -> None:
+    await _held(stage, act)
+    wish = ReviewWish(wish_id=f"{act.subject_id}-review", approve=approve, note="looked into", actor=ACTOR)
+    await stage.transfers.review(act.subject_id, wish)
+
+
+def _quote(act: Act, valid_s: int) -> Quote:
+    return Quote(
+        quote_id=f"{act.subject_id}-quote",
+        buys=Money(act.amount.fraction(RATE).minor, "USD"),
+        rate=RATE,
+        expires_at=utc_now() + timedelta(seconds=valid_s),
+    )
