@@ -19,7 +19,7 @@ Row = dict[str, Any]
 class Log(Protocol):
     """What the engine needs of `eventstore.EventStore`."""
 
-    async def read(self, after_position: int, limit: int) -> list[RecordedEvent]:
+    async def read(self, _after_position: int, _limit: int, /) -> list[RecordedEvent]:
         """In the order of positions; never splits an append."""
 
     async def head(self) -> Head:

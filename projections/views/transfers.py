@@ -136,7 +136,7 @@ STEPS: dict[type[AnyEvent], _Step] = {
     ResolutionRequested: _Step("resolution", "requested"),
 }
 
-_DETAILS = (
+_TOLD = (
     "code",
     "reason",
     "note",
@@ -149,6 +149,12 @@ _DETAILS = (
     "step",
     "key",
 )
+# What of an event goes into its leg: looked up once per type, since asking an event for a field it lacks is slow. The
+# initial event's fields are the transfer's own columns.
+_DETAILS: dict[type[AnyEvent], tuple[tuple[str, ...], bool]] = {
+    type_: (tuple(name for name in _TOLD if name in type_.model_fields), "amount" in type_.model_fields)
+    for type_ in STEPS
+} | {TransferInitiated: ((), False)}
 
 
 def apply(batch: Batch) -> list[Statement]:
@@ -189,14 +195,13 @@ def _leg(seen: Seen, step: _Step) -> dict[str, Any]:
         "position": seen.record.position,
     }
     event = seen.event
-    if not isinstance(event, TransferInitiated):
-        for detail in _DETAILS:
-            value = getattr(event, detail, None)
-            if value is not None:
-                leg[detail] = value
-        amount = getattr(event, "amount", None)
-        if amount is not None:
-            leg.update(amount.wire())
+    details, has_amount = _DETAILS[type(event)]
+    for detail in details:
+        value = getattr(event, detail)
+        if value is not None:
+            leg[detail] = value
+    if has_amount:
+        leg.update(event.amount.wire())  # type: ignore[union-attr]
     return leg
 
 

@@ -1,0 +1,341 @@
+"""The engine against a real log: atomic checkpoints, poison, leadership, transient faults."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import LiteralString
+
+import psycopg
+import pytest
+
+from domain.account_messages import FundsDeposited
+from domain.streams import ACCOUNT
+from projections.builds import create_build
+from projections.catalogue import VIEWS
+from projections.dead_letters import (
+    list_dead_letters,
+    retry_dead_letter,
+    show_dead_letter,
+    skip_dead_letter,
+)
+from projections.decoding import Dealer, prepare
+from projections.errors import Fault, NoSuchDeadLetter, fault_of
+from projections.model import Batch, Statement, Track, View, wanted
+from projections.rebuild import live_build
+from projections.runner import Runner
+from projections.writing import commit
+from tests.fixtures.histories import History, Written
+from tests.fixtures.projecting import FAST, Rig, rig_for
+
+ALL = list(VIEWS.values())
+
+
+@pytest.fixture
+async def rig(database_url: str) -> AsyncIterator[Rig]:
+    async with rig_for(database_url) as made:
+        yield made
+
+
+def fragile(breaks: Callable[[Batch], None], name: str = "fragile") -> View:
+    """Lists deposits in the order it sees them; `breaks` may raise."""
+    tables: LiteralString = "CREATE TABLE deposits (position bigint PRIMARY KEY, account text NOT NULL)"
+    insert: LiteralString = """
+        INSERT INTO deposits SELECT position, account
+          FROM json_to_recordset(%s::json) AS r (position bigint, account text)"""
+
+    def apply(batch: Batch) -> list[Statement]:
+        breaks(batch)
+        return [Statement(insert, [{"position": s.position, "account": s.id} for s in batch.events])]
+
+    return View(name, 1, ("deposits",), tables, wanted(ACCOUNT, (FundsDeposited,)), apply)
+
+
+def deposits(appends: list[list[Written]]) -> list[Written]:
+    return [w for append in appends for w in append if isinstance(w.event, FundsDeposited)]
+
+
+async def seen_by(rig: Rig, name: str = "fragile") -> list[tuple[int, str]]:
+    schema = (await rig.query("SELECT build FROM projection.builds WHERE view = %s AND status = 'live'", (name,)))[
+        0
+    ]
+    return await rig.query(f"SELECT position, account FROM view_{name}_{schema[0]}.deposits ORDER BY 1")  # noqa: S608
+
+
+# --- checkpoint and view ------------------------------------------------------------
+
+
+async def test_a_view_and_its_checkpoint_commit_together_or_not_at_all(rig: Rig) -> None:
+    """Cut off at the last statement, nothing of the batch is there."""
+    await rig.write(History(1).run(50).appends)
+    view = VIEWS["accounts"]
+    async with rig.connect() as connection:
+        track = await create_build(connection, view, "live")
+        work = prepare(track, 0, Dealer([view]).deal(await rig.log.read(0, 100)))
+        work.statements.append(Statement("SELECT 1 / 0 FROM json_to_recordset(%s::json) AS r (x int)", [{}]))
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await commit(connection, [work])
+        assert await rig.query("SELECT count(*) FROM read.accounts") == [(0,)]
+        assert track.position == 0
+        work.statements.pop()
+        await commit(connection, [work])
+    assert await rig.query("SELECT count(*) > 0 FROM read.accounts") == [(True,)]
+    assert (await rig.query("SELECT position FROM read.checkpoints")) == [(track.position,)]
+
+
+async def test_a_zombie_that_lost_the_lead_changes_nothing(rig: Rig) -> None:
+    await rig.write(History(2).run(60).appends)
+    view = VIEWS["ledger_entries"]
+    async with rig.connect() as leader, rig.connect() as zombie:
+        track = await create_build(leader, view, "live")
+        late = Track(view, track.build, track.position, track.epoch)
+        dealt = Dealer([view]).deal(await rig.log.read(0, 100))
+        await commit(leader, [prepare(track, 0, dealt)])
+        before = await rig.content(track)
+        with pytest.raises(psycopg.Error) as refused:
+            await commit(zombie, [prepare(late, 0, dealt)])
+        assert fault_of(refused.value) is Fault.MOVED
+    assert await rig.content(track) == before
+    assert before["ledger_entries"]
+
+
+# --- poison ------------------------------------------------------------
+
+
+def breaks_on(position: list[int]) -> Callable[[Batch], None]:
+    """As long as the list names its position, that event is poison."""
+
+    def check(batch: Batch) -> None:
+        if any(seen.position in position for seen in batch.events):
+            raise KeyError("the handler stumbles")
+
+    return check
+
+
+async def _poisoned(rig: Rig) -> tuple[list[Written], list[tuple[int, str]], int, str]:
+    """Deposits, all of them as (position, account), and one to poison that has a later one of the same account."""
+    history = History(3).run(150)
+    head = await rig.write(history.appends)
+    records = [r for r in await rig.log.read(0, 10_000) if r.type == "FundsDeposited"]
+    everything = [(r.position or 0, r.stream.removeprefix("account-")) for r in records]
+    accounts = [account for _, account in everything]
+    chosen = next(i for i, a in enumerate(accounts) if accounts[i + 1 :].count(a) >= 2 and i > 3)
+    assert head > everything[chosen][0]
+    return deposits(history.appends), everything, everything[chosen][0], everything[chosen][1]
+
+
+async def test_poison_parks_its_stream_and_everything_else_goes_on(rig: Rig) -> None:
+    _, everything, poison, account = await _poisoned(rig)
+    position = [poison]
+    view = fragile(breaks_on(position))
+    views = {**VIEWS, view.name: view}
+    head = (await rig.log.head()).last_position
+    async with rig.running([*ALL, view]):
+        await rig.caught_up([*ALL, view], head)
+        free = [(at, who) for at, who in everything if who != account or at < poison]
+        waiting = [(at, who) for at, who in everything if who == account and at >= poison]
+        assert await seen_by(rig) == free
+        async with rig.connect() as connection:
+            letters = await list_dead_letters(connection)
+            assert [(x.position, x.status) for x in letters] == [
+                (at, "parked" if at == poison else "follower") for at, _ in waiting
+            ]
+            assert (letters[0].error_class, letters[0].attempts) == ("KeyError", FAST.attempts + 1)
+            assert (await show_dead_letter(connection, letters[0].id)).stream == f"account-{account}"
+        # What comes later to the parked stream waits too, although the engine has long moved on.
+        more = History(3).run(150)
+        while len(more.appends) < 400:
+            more.step()
+        later = more.appends[rig.written :]
+        await rig.write(later)
+        head = (await rig.log.head()).last_position
+        await rig.caught_up([*ALL, view], head)
+        assert {who for at, who in await seen_by(rig) if at > poison} == {
+            w.stream.removeprefix("account-") for w in deposits(more.appends)
+        } - {account}
+        still = await retry_dead_letter(letters[0].id, views, rig.connect, rig.log)
+        assert (still.done, still.error) == (0, "KeyError: 'the handler stumbles'")
+        position.clear()
+        healed = await retry_dead_letter(letters[0].id, views, rig.connect, rig.log)
+        assert (healed.waiting, healed.error) == (0, None)
+        assert healed.done > len(waiting)
+        assert [who for _, who in await seen_by(rig)] == [
+            w.stream.removeprefix("account-") for w in deposits(more.appends)
+        ]
+        with pytest.raises(NoSuchDeadLetter):
+            await retry_dead_letter(letters[0].id, views, rig.connect, rig.log)
+        # The stream is free again for the running engine.
+        more.run(100)
+        await rig.write(more.appends[rig.written :])
+        await rig.caught_up([view], (await rig.log.head()).last_position)
+        assert len(await seen_by(rig)) == len(deposits(more.appends))
+
+
+async def test_a_skipped_event_is_dropped_and_its_followers_go_on(rig: Rig) -> None:
+    _, everything, poison, account = await _poisoned(rig)
+    view = fragile(breaks_on([poison]))
+    head = (await rig.log.head()).last_position
+    async with rig.running([view]):
+        await rig.caught_up([view], head)
+        async with rig.connect() as connection:
+            letters = await list_dead_letters(connection, "fragile")
+        done = await skip_dead_letter(letters[-1].id, {view.name: view}, rig.connect, rig.log)
+        assert (done.done, done.waiting, done.error) == (len(letters), 0, None)
+        assert await seen_by(rig) == [(at, who) for at, who in everything if at != poison]
+        async with rig.connect() as connection:
+            assert await list_dead_letters(connection) == []
+            history = await list_dead_letters(connection, everything=True)
+        assert [x.status for x in history] == ["skipped", *["resolved"] * (len(letters) - 1)]
+        assert account
+
+
+async def test_an_event_that_cannot_be_decoded_is_poison_for_every_view_that_wants_it(rig: Rig) -> None:
+    history = History(4).run(60)
+    await rig.write(history.appends)
+    target = next(r for r in await rig.log.read(0, 10_000) if r.type == "FundsDeposited")
+    await rig.query("ALTER TABLE events DISABLE TRIGGER append_only")
+    await rig.query(_DISABLE)
+    await rig.query("UPDATE events SET data = '{\"amount\": 1.5}' WHERE id = %s", (target.id,))
+    head = (await rig.log.head()).last_position
+    async with rig.running(ALL):
+        await rig.caught_up(ALL, head)
+        async with rig.connect() as connection:
+            parked = [x for x in await list_dead_letters(connection) if x.status == "parked"]
+    assert {x.view for x in parked} == {"accounts", "ledger_entries", "conservation"}
+    assert {(x.position, x.error_class) for x in parked} == {(target.position, "Undecodable")}
+
+
+_DISABLE = """
+DO $$ DECLARE part text; BEGIN
+    FOR part IN SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'events'::regclass LOOP
+        EXECUTE 'ALTER TABLE ' || part || ' DISABLE TRIGGER ALL';
+    END LOOP;
+END $$
+"""
+
+
+async def test_a_view_in_trouble_does_not_hold_up_the_others(rig: Rig) -> None:
+    """While its poison is tried again, the others are at the head already."""
+    await rig.write(History(5).run(80).appends)
+
+    def always(batch: Batch) -> None:
+        raise ValueError("no")
+
+    slow = replace(FAST, attempts=1000, longest_backoff_s=0.2)
+    head = (await rig.log.head()).last_position
+    async with rig.running([*ALL, fragile(always)], slow):
+        await rig.caught_up(ALL, head)
+        assert await rig.query("SELECT position FROM read.checkpoints WHERE view = 'fragile'") == [(0,)]
+        assert await rig.query("SELECT count(*) FROM projection.dead_letters") == [(0,)]
+
+
+# --- weather ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.errors.DeadlockDetected("x"),
+        psycopg.errors.SerializationFailure("x"),
+        psycopg.errors.LockNotAvailable("x"),
+        psycopg.errors.AdminShutdown("x"),
+        psycopg.OperationalError("gone"),
+        ConnectionResetError("gone"),
+        psycopg.errors.DiskFull("x"),
+    ],
+)
+async def test_a_transient_fault_is_never_poison(rig: Rig, error: Exception) -> None:
+    await rig.write(History(6).run(30).appends)
+    left = [4 + FAST.attempts]
+
+    def weather(batch: Batch) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise error
+
+    view = fragile(weather)
+    async with rig.running([view]):
+        await rig.caught_up([view], (await rig.log.head()).last_position)
+    assert await rig.query("SELECT count(*) FROM projection.dead_letters") == [(0,)]
+    assert left == [0]
+
+
+async def test_a_broken_table_is_no_events_fault(rig: Rig) -> None:
+    """It is tried again until somebody mends it; no event is parked, and the other views go on."""
+    await rig.write(History(6).run(30).appends)
+    view = fragile(lambda batch: None)
+    async with rig.connect() as connection:
+        track = await create_build(connection, view, "live")
+    await rig.query(f"ALTER TABLE {track.schema}.deposits RENAME TO gone")
+    head = (await rig.log.head()).last_position
+    async with rig.running([*ALL, view]):
+        await rig.caught_up(ALL, head)
+        await asyncio.sleep(0.5)
+        assert await rig.query("SELECT count(*) FROM projection.dead_letters") == [(0,)]
+        await rig.query(f"ALTER TABLE {track.schema}.gone RENAME TO deposits")
+        await rig.caught_up([view], head)
+
+
+async def test_the_engine_outlives_the_loss_of_its_connection(rig: Rig) -> None:
+    history = History(8).run(40)
+    await rig.write(history.appends)
+    async with rig.running(ALL) as runner:
+        await rig.caught_up(ALL, (await rig.log.head()).last_position)
+        for _ in range(3):
+            await rig.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid()"
+            )
+            history.run(20)
+            await rig.write(history.appends[rig.written :])
+            await rig.caught_up(ALL, (await rig.log.head()).last_position)
+        assert runner.leading
+    assert await rig.query("SELECT count(*) FROM read.accounts") == [
+        (sum(key.startswith("account-") for key in history.states),)
+    ]
+
+
+# --- leadership ------------------------------------------------------------
+
+
+async def test_a_standby_takes_over_within_two_seconds(rig: Rig) -> None:
+    history = History(9).run(40)
+    await rig.write(history.appends)
+    first = Runner(ALL, rig.connect, rig.log, rig.wait, FAST)
+    second = Runner(ALL, rig.connect, rig.log, rig.wait, FAST)
+    async with _at_work(first) as leader:
+        await rig.caught_up(ALL, (await rig.log.head()).last_position)
+        async with _at_work(second):
+            await asyncio.wait_for(second.standing_by.wait(), 5)
+            assert (first.leading, second.leading) == (True, False)
+            leader.cancel()
+            history.run(30)
+            await rig.write(history.appends[rig.written :])
+            await rig.caught_up(ALL, (await rig.log.head()).last_position, timeout_s=2)
+            assert second.leading
+
+
+@asynccontextmanager
+async def _at_work(runner: Runner) -> AsyncIterator[asyncio.Task[None]]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(runner.run(stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_filtering_view_still_advances(rig: Rig) -> None:
+    await rig.write(History(10).run(40).appends)
+    idle = replace(fragile(lambda batch: None), wants=frozenset({("account", "NeverWritten")}))
+    head = (await rig.log.head()).last_position
+    async with rig.running([idle]):
+        await rig.caught_up([idle], head)
+    async with rig.connect() as connection:
+        live = await live_build(connection, "fragile")
+    assert live is not None
+    assert live.position == head
