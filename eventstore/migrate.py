@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from pathlib import Path
 
 import psycopg
@@ -13,6 +15,8 @@ from sqlalchemy import create_engine, pool, text
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LOCK = 8449001
+# Alembic keeps what it is working on in globals: one thread of a process at a time. Processes meet at _LOCK.
+_THREADS = threading.Lock()
 _OWN_SCHEMA = "tidemark_projector"
 # What a login of the role starts with, in this database. Milliseconds.
 _ROLE_SETTINGS = {
@@ -27,7 +31,13 @@ def migrate(admin_url: str) -> str:
     """Migrate to the newest revision and return it. The user must own the database and may create roles."""
     scheme, _, rest = admin_url.partition("://")
     assert scheme.startswith("postgres"), "a postgresql:// URL is needed"
-    engine = create_engine(f"postgresql+psycopg://{rest}", poolclass=pool.NullPool)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with _THREADS:
+        return _migrate(f"postgresql+psycopg://{rest}")
+
+
+def _migrate(sqlalchemy_url: str) -> str:
+    engine = create_engine(sqlalchemy_url, poolclass=pool.NullPool)
     config = Config(_ROOT / "alembic.ini")
     try:
         with engine.connect() as connection:
