@@ -6,19 +6,33 @@ Exit codes: 0 done, 1 refused by the domain, 2 usage, 3 a part is unreachable.
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import typer
 
-from cli import accounts, local, look, operate, payments, transfers
+from cli import accounts, batch, demo, local, look, operate, payments, transfers
+from wiring import leave
 
 app = typer.Typer(
     help="Tidemark: event-sourced payments. Every command takes --json and --data DIR.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 100},
 )
 app.add_typer(accounts.app, name="account")
-for group in (payments, transfers, look, operate, local):
+for group in (demo, payments, transfers, batch, look, operate, local):
     group.register(app)
 
+
+def main() -> NoReturn:
+    """Runs the command that was given; never returns."""
+    try:
+        app()
+    except SystemExit as done:
+        leave(done.code if isinstance(done.code, int) else 1)
+    raise AssertionError("typer always exits")
+
+
 if __name__ == "__main__":
-    app()
+    main()

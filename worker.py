@@ -18,7 +18,7 @@ from activities.payments import PaymentActivities
 from activities.rail import RailActivities
 from activities.transfers import TransferActivities
 from settings import Settings
-from wiring import Books, connect_temporal, open_books
+from wiring import Books, connect_temporal, leave, open_books
 from workflows.after_payment import DisputeWorkflow, RefundWorkflow
 from workflows.payment import PaymentWorkflow
 from workflows.transfer import TransferWorkflow
@@ -105,3 +105,4 @@ async def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(Settings()))
+    leave(0)

@@ -9,8 +9,13 @@ import typer
 from activities.steps import AccountStep
 from cli.arguments import AccountArgument, AmountArgument, CurrencyArgument, KeyOption, ReasonOption, money
 from cli.ids import new_id
-from cli.output import JsonOption, console, print_fields, print_json
+from cli.output import JsonOption, console, print_fields, print_json, print_table
+from cli.reading import run_query
 from cli.session import DATA, DataOption, Session, run
+from queries.accounts import account_entries, list_accounts
+
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, help="How many at the most.")]
+CursorOption = Annotated[str | None, typer.Option("--cursor", help="From the page before.")]
 
 app = typer.Typer(help="Open, fund, look at, freeze and close accounts.", no_args_is_help=True)
 
@@ -134,3 +139,56 @@ def show(account_id: AccountArgument, as_json: JsonOption = False, data: DataOpt
         print_json(step)
     else:
         print_fields(f"account {account_id}", step.model_dump(mode="json"))
+
+
+@app.command("list")
+def list_all(
+    user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
+    limit: LimitOption = 50,
+    cursor: CursorOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = DATA,
+) -> None:
+    """Accounts, the newest first, from the view."""
+    page = run_query(data, as_json, list_accounts(user, limit, cursor))
+    if as_json:
+        print_json({"items": page.items, "next_cursor": page.next_cursor})
+        return
+    print_table(
+        "Accounts",
+        ["account", "user", "status", "currency", "balance", "held", "available"],
+        [(x.account_id, x.user_id, x.status, x.currency, x.balance, x.held, x.available) for x in page.items],
+        right=["balance", "held", "available"],
+    )
+    more(page.next_cursor)
+
+
+@app.command()
+def entries(
+    account_id: AccountArgument,
+    limit: LimitOption = 50,
+    cursor: CursorOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = DATA,
+) -> None:
+    """An account's statement, the newest line first, from the view."""
+    page = run_query(data, as_json, account_entries(account_id, limit, cursor))
+    if as_json:
+        print_json({"items": page.items, "next_cursor": page.next_cursor})
+        return
+    print_table(
+        f"Statement of {account_id}",
+        ["at", "what", "counterparty", "amount", "balance"],
+        [
+            (x.at.strftime("%Y-%m-%d %H:%M:%S"), x.category, x.counterparty, x.amount, x.balance)
+            for x in page.items
+        ],
+        right=["amount", "balance"],
+    )
+    more(page.next_cursor)
+
+
+def more(cursor: str | None) -> None:
+    """Where the list goes on."""
+    if cursor is not None:
+        console.print(f"more with --cursor {cursor}", soft_wrap=True)

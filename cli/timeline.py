@@ -9,7 +9,9 @@ from cli.output import print_table
 from domain.money import Money
 from eventstore.events import RecordedEvent
 
-HIDDEN = frozenset({"payment_id", "transfer_id", "metadata", "tags", "hold_id"})
+HIDDEN = frozenset({"payment_id", "transfer_id", "metadata", "tags", "hold_id", "from_user", "to_user"})
+FIRST = ("amount", "from_account", "to_account", "code", "reason")
+"""Postgres keeps a JSON object's names in an order of its own."""
 
 
 def wire(event: RecordedEvent) -> dict[str, Any]:
@@ -39,9 +41,9 @@ def print_timeline(title: str, events: Sequence[RecordedEvent]) -> None:
 
 def facts(data: dict[str, Any]) -> str:
     """`amount 10.00 EUR, reason …` without what is noise to people."""
-    return ", ".join(
-        f"{name.replace('_', ' ')} {_short(value)}" for name, value in data.items() if name not in HIDDEN
-    )
+    names = [name for name in FIRST if name in data]
+    names += [name for name in data if name not in FIRST and name not in HIDDEN]
+    return ", ".join(f"{name.replace('_', ' ')} {_short(data[name])}" for name in names)
 
 
 def _short(value: object) -> str:

@@ -62,7 +62,11 @@ class PaymentCommands:
     async def pay(self, order: PaymentOrder) -> PaymentStep:
         """Starts it and says where it stands once it is over or waits for somebody."""
         await self.start(order)
-        handle = self._client.get_workflow_handle(payment_stream(order.payment_id), result_type=PaymentStep)
+        return await self.resting(order.payment_id)
+
+    async def resting(self, payment_id: str) -> PaymentStep:
+        """Where a started payment stands once it is over or waits for somebody."""
+        handle = self._client.get_workflow_handle(payment_stream(payment_id), result_type=PaymentStep)
         step: PaymentStep = await resting(handle, PaymentWorkflow.resting)
         return step
 
@@ -80,8 +84,9 @@ class PaymentCommands:
         await handle.signal(PaymentWorkflow.cancel, wish)
 
     async def review(self, payment_id: str, wish: ReviewWish) -> PaymentStep:
-        """A reviewer's decision."""
-        return await self._ask(payment_id, PaymentWorkflow.request_review, wish)
+        """A reviewer's decision, and where the payment stands once it has been carried out."""
+        await self._ask(payment_id, PaymentWorkflow.request_review, wish)
+        return await self.resting(payment_id)
 
     async def refund(self, payment_id: str, wish: RefundWish) -> PaymentStep:
         """Give back all or a part of what was captured."""

@@ -67,8 +67,9 @@ class TransferCommands:
         await handle.signal(TransferWorkflow.cancel, wish)
 
     async def review(self, transfer_id: str, wish: ReviewWish) -> TransferStep:
-        """A reviewer's decision."""
-        return await self._ask(transfer_id, TransferWorkflow.request_review, wish)
+        """A reviewer's decision, and where the transfer stands once it has been carried out."""
+        await self._ask(transfer_id, TransferWorkflow.request_review, wish)
+        return await self.resting(transfer_id)
 
     async def resolve(self, transfer_id: str, wish: ResolveWish) -> TransferStep:
         """An operator's way out of STUCK."""
