@@ -79,10 +79,12 @@ def _parties(leg: Leg, terms: TransferTerms) -> tuple[Account, Account]:
         if account.status is AccountStatus.UNOPENED:
             raise NotFound("account_not_found", f"account {account_id} does not exist", field)
         account.must_take(money)
-    source = leg.account(terms.from_account)
+    source, destination = leg.account(terms.from_account), leg.account(terms.to_account)
     if source.rail is not None:
         raise InvalidInput("account_external", f"account {terms.from_account} is at another bank", "from_account")
-    return source, leg.account(terms.to_account)
+    if destination.rail is not None and terms.quote is not None:
+        raise InvalidInput("quote_not_possible", "a transfer to another bank is paid without an exchange", "quote")
+    return source, destination
 
 
 def _reserve(leg: Leg, transfer_id: str, at: datetime, reserved_until: datetime) -> None:
@@ -137,6 +139,8 @@ def credit_destination(leg: Leg, transfer_id: str, command: CreditDestination) -
             _exchange(leg, leg.transfer(transfer_id), command.at)
             _deliver(leg, transfer_id, command, "transfer")
     except DomainError as refusal:  # an exchange account nobody opened is one too: the money must not stay here
+        if leg.transfer(transfer_id).rail is not None:
+            raise  # the other bank has paid: turning back now would pay twice
         refused = RefuseCredit(at=command.at, code=refusal.code, reason=refusal.message)
         leg.on_transfer(transfer_id, refused)
 
