@@ -273,7 +273,7 @@ class TransferWorkflow:
         leg: Callable[Concatenate[TransferActivities, TransferOrder, P], Awaitable[TransferStep]],
         order: TransferOrder,
         *wish: P.args,
-        **none: P.kwargs,
+        **_none: P.kwargs,
     ) -> TransferStep:
         """One leg's append, by the name of its activity."""
         summary = leg.__name__.replace("_", " ")
