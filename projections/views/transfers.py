@@ -149,8 +149,8 @@ _TOLD = (
     "step",
     "key",
 )
-# What of an event goes into its leg: looked up once per type, since asking an event for a field it lacks is slow. The
-# initial event's fields are the transfer's own columns.
+# What of an event goes into its leg: looked up once per type, since asking an event for a field it lacks is slow.
+# The initial event's fields are the transfer's own columns.
 _DETAILS: dict[type[AnyEvent], tuple[tuple[str, ...], bool]] = {
     type_: (tuple(name for name in _TOLD if name in type_.model_fields), "amount" in type_.model_fields)
     for type_ in STEPS

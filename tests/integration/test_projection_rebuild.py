@@ -68,13 +68,13 @@ async def test_under_load_readers_never_see_an_empty_or_older_view(rig: Rig) -> 
         stop.set()
         await asyncio.gather(*busy)
         await rig.caught_up(ALL, await rig.sequence())
+        kept = await rig.query("SELECT count(*) FROM pg_namespace WHERE nspname ~ '^view_'")
+        assert kept == [(len(ALL),)], "a replaced build was left behind"
         for view in ALL:
             assert await rig.schema(view) != before[view.name]
             assert (await compare(view, rig.connect, rig.log)).equal
     assert answers > 10
     assert steps
-    kept = await rig.query("SELECT count(*) FROM pg_namespace WHERE nspname ~ '^view_'")
-    assert kept == [(len(ALL),)], "a replaced build was left behind"
 
 
 async def test_comparing_while_writes_go_on(rig: Rig) -> None:
