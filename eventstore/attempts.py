@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 # The transaction was rolled back, and nothing but bad luck is to blame.
 _UNLUCKY = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 MAX_UNLUCKY = 20
+UNLUCKY_FOR_S = 8.0
 # The server went away. It may be back in a moment: a restart takes a second or two.
 RECONNECT_FOR_S = 5.0
 
@@ -37,20 +38,20 @@ async def retried(pool: AsyncConnectionPool[Any], work: Callable[[], Awaitable[R
     errors of psycopg pass: they are bugs, or say that the request cannot be stored.
     """
     loop = asyncio.get_running_loop()
-    deadline, attempt = loop.time() + RECONNECT_FOR_S, 0
+    started, attempt = loop.time(), 0
     while True:
         attempt += 1
         try:
             return await work()
         except _UNLUCKY as error:
-            if attempt >= MAX_UNLUCKY:
+            if attempt >= MAX_UNLUCKY or loop.time() > started + UNLUCKY_FOR_S:
                 raise ConcurrencyError(f"given up after {attempt} attempts: {error}") from error
         except (PoolTimeout, PoolClosed, TooManyRequests) as error:
             raise StoreUnavailable(str(error)) from error
         except errors.QueryCanceled as error:
             raise StoreUnavailable(f"no answer in time: {error}") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if loop.time() > deadline:
+            if loop.time() > started + RECONNECT_FOR_S:
                 raise StoreUnavailable(str(error)) from error
             _log.warning("connection to Postgres lost, trying again: %s", str(error).strip())
             await _drop_dead_connections(pool)

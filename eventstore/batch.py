@@ -1,4 +1,4 @@
-"""One batch of append requests: checked, hashed, laid out as the arrays of append_events, and its answer read.
+"""One batch of append requests: checked, hashed, laid out as append_events reads it, and its answer read.
 
 Pure but for the CPU it takes: nothing here talks to Postgres.
 """
@@ -90,35 +90,55 @@ def _check(request: AppendRequest) -> None:
         raise InvalidAppend("an expected version is 0 or more and a hash has 32 bytes")
 
 
-def arrays(batch: Sequence[Prepared]) -> dict[str, list[Any]]:
-    """The parameters of queries.APPEND. A command id may occur once in a batch."""
-    requests = [prepared.request for prepared in batch]
-    writes = [(number, w, p.ends[w.stream]) for number, p in enumerate(batch, 1) for w in p.request.writes]
-    events = [(number, event) for number, p in enumerate(batch, 1) for event in p.events]
-    return {
-        "command_id": [request.command_id for request in requests],
-        "fingerprint": [request.fingerprint for request in requests],
-        "outcome": [orjson.dumps(request.outcome).decode() for request in requests],
-        "metadata": [orjson.dumps(prepared.metadata).decode() for prepared in batch],
-        "recorded_at": [request.recorded_at for request in requests],
-        "events": [len(prepared.events) for prepared in batch],
-        "w_request": [number for number, _, _ in writes],
-        "w_stream": [write.stream for _, write, _ in writes],
-        "w_expected": [write.expected_version for _, write, _ in writes],
-        "w_last_hash": [write.last_hash for _, write, _ in writes],
-        "w_version": [version for _, _, (version, _) in writes],
-        "w_hash": [digest for _, _, (_, digest) in writes],
-        "e_request": [number for number, _ in events],
-        "e_index": [event.id for _, event in events],
-        "e_event_id": [event.event_id for _, event in events],
-        "e_stream": [event.stream for _, event in events],
-        "e_version": [event.version for _, event in events],
-        "e_type": [event.type for _, event in events],
-        "e_schema_version": [event.schema_version for _, event in events],
-        "e_data": [orjson.dumps(event.data).decode() for _, event in events],
-        "e_prev_hash": [event.prev_hash for _, event in events],
-        "e_hash": [event.hash for _, event in events],
+def document(batch: Sequence[Prepared]) -> str:
+    """The parameter of queries.APPEND, as JSON. A command id may occur once in a batch."""
+    content = {
+        "requests": [
+            {
+                "command_id": prepared.request.command_id,
+                "fingerprint": _hex(prepared.request.fingerprint),
+                "outcome": prepared.request.outcome,
+                "metadata": prepared.metadata,
+                "recorded_at": prepared.request.recorded_at,
+                "events": len(prepared.events),
+            }
+            for prepared in batch
+        ],
+        "writes": [
+            {
+                "request": number,
+                "stream": write.stream,
+                "expected": write.expected_version,
+                "last_hash": _hex(write.last_hash),
+                "version": prepared.ends[write.stream][0],
+                "hash": _hex(prepared.ends[write.stream][1]),
+            }
+            for number, prepared in enumerate(batch, 1)
+            for write in prepared.request.writes
+        ],
+        "events": [
+            {
+                "request": number,
+                "index": event.id,
+                "event_id": event.event_id,
+                "stream": event.stream,
+                "version": event.version,
+                "type": event.type,
+                "schema_version": event.schema_version,
+                "data": event.data,
+                "prev_hash": _hex(event.prev_hash),
+                "hash": _hex(event.hash),
+            }
+            for number, prepared in enumerate(batch, 1)
+            for event in prepared.events
+        ],
     }
+    return orjson.dumps(content).decode()
+
+
+def _hex(value: bytes) -> str:
+    """As Postgres reads bytea."""
+    return f"\\x{value.hex()}"
 
 
 def appended(prepared: Prepared, append_id: int) -> Appended:

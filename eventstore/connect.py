@@ -18,7 +18,8 @@ Pool = AsyncConnectionPool[Connection]
 
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_MS = 30_000
-LOCK_TIMEOUT_MS = 10_000
+# Locks are held for the milliseconds of an append; who waits longer is told, and tries again a few times.
+LOCK_TIMEOUT_MS = 2_000
 _DURABLE = {"on", "remote_apply"}
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import psycopg
 
 from eventstore.batch import Prepared, prepare
-from eventstore.errors import StoreUnavailable
+from eventstore.errors import ConcurrencyError, StoreUnavailable
 from eventstore.events import AppendRequest, Outcome
 from eventstore.store import EventStore
 
@@ -116,12 +116,12 @@ class GroupCommitter:
         try:
             try:
                 outcomes = await self._store.append_prepared([waiting.prepared for waiting in batch])
-            except psycopg.Error:
+            except (psycopg.Error, ConcurrencyError):
                 if len(batch) == 1:
                     raise
-                # One request that Postgres refuses must not take the others with it.
-                for waiting in batch:
-                    await self._flush([waiting])
+                # One request that Postgres refuses, or whose stream somebody holds locked, must not take the
+                # others with it. Chained ones may then arrive in the wrong order: a version conflict, no more.
+                await asyncio.gather(*(self._flush([waiting]) for waiting in batch))
                 return
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 if not waiting.done.done():

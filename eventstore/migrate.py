@@ -20,7 +20,7 @@ _THREADS = threading.Lock()
 _OWN_SCHEMA = "tidemark_projector"
 # What a login of the role starts with, in this database. Milliseconds.
 _ROLE_SETTINGS = {
-    "tidemark_app": {"statement_timeout": 30_000, "lock_timeout": 10_000},
+    "tidemark_app": {"statement_timeout": 30_000, "lock_timeout": 2_000},
     "tidemark_projector": {"lock_timeout": 10_000},
     "tidemark_reader": {"statement_timeout": 30_000},
 }

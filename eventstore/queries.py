@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# Append a batch in one round trip; see migrations/sql/0001/50_append.sql for the arrays and the answer.
-APPEND: Final = """
-SELECT append_ids, known, actual FROM append_events(
-    %(command_id)s::text[], %(fingerprint)s::bytea[], %(outcome)s::text[], %(metadata)s::text[],
-    %(recorded_at)s::timestamptz[], %(events)s::int[],
-    %(w_request)s::int[], %(w_stream)s::text[], %(w_expected)s::bigint[], %(w_last_hash)s::bytea[],
-    %(w_version)s::bigint[], %(w_hash)s::bytea[],
-    %(e_request)s::int[], %(e_index)s::int[], %(e_event_id)s::uuid[], %(e_stream)s::text[],
-    %(e_version)s::bigint[], %(e_type)s::text[], %(e_schema_version)s::int[], %(e_data)s::text[],
-    %(e_prev_hash)s::bytea[], %(e_hash)s::bytea[])
-"""
+# Append a batch in one round trip; see migrations/sql/0001/50_append.sql for the document and the answer.
+APPEND: Final = "SELECT append_ids, known, actual FROM append_events(%(batch)s::text::jsonb)"
 
 # The events of streams, each after its own version, in the order of the streams' versions.
 LOAD: Final = """

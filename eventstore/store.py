@@ -10,7 +10,7 @@ import orjson
 
 from eventstore import queries
 from eventstore.attempts import retried
-from eventstore.batch import Prepared, appended, arrays, prepare, settle
+from eventstore.batch import Prepared, appended, document, prepare, settle
 from eventstore.connect import Connection, Pool
 from eventstore.events import (
     APPEND_BITS,
@@ -150,7 +150,7 @@ class EventStore:
 
 
 async def _call_append(connection: Connection, batch: Sequence[Prepared]) -> Row:
-    cursor = await connection.execute(queries.APPEND, arrays(batch))
+    cursor = await connection.execute(queries.APPEND, {"batch": document(batch)})
     row = await cursor.fetchone()
     assert row is not None
     return row

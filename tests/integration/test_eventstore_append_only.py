@@ -86,9 +86,8 @@ async def test_no_way_around(filled: Database, role: str, statement: str) -> Non
 @pytest.mark.parametrize("role", ["app", "reader"])
 async def test_only_the_projector_numbers_and_only_the_app_appends(filled: Database, role: str) -> None:
     await refused(getattr(filled, role), "SELECT * FROM sequence_appends(1)")
-    arrays = ("{}",) * 22
     for other in (filled.projector, filled.reader):
-        await refused(other, "SELECT * FROM append_events" + str(arrays))  # noqa: S608
+        await refused(other, "SELECT * FROM append_events('{}')")
 
 
 @pytest.mark.parametrize("table", [table for table in LOG if table != "events_p000001"])

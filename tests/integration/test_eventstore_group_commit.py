@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from eventstore.batch import Prepared, prepare
-from eventstore.errors import InvalidAppend, StoreUnavailable
+from eventstore.errors import ConcurrencyError, InvalidAppend, StoreUnavailable
 from eventstore.events import Appended, IdempotencyConflict, Outcome, Repeated, StreamWrite, VersionConflict
 from eventstore.group_commit import GroupCommitter
 from eventstore.store import EventStore
@@ -132,6 +132,27 @@ async def test_a_request_postgres_refuses_takes_no_other_with_it(database: Datab
         assert isinstance(results[0], psycopg.DataError), results[0]
         assert all(isinstance(outcome, Appended) for outcome in results[1:])
         assert committer.batches == 2
+
+
+async def test_a_stream_locked_by_somebody_else_holds_up_its_own_request_only(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.attempts.UNLUCKY_FOR_S", 0.5)
+    monkeypatch.setattr("eventstore.connect.LOCK_TIMEOUT_MS", 300)
+    async with opened(database.app) as (store, _), opened(database.app) as (other, _):
+        async with other.transaction() as holder:
+            await other.append_on(holder, [request("held", write("held", event()))])
+            committer = GroupCommitter(store, slots=1)
+            first = asyncio.create_task(committer.submit(request("first", write("first", event()))))
+            await asyncio.sleep(0)
+            stuck = asyncio.create_task(committer.submit(request("stuck", write("held", event()))))
+            others = [committer.submit(request(f"c{n}", write(f"a-{n}", event()))) for n in range(5)]
+            assert all(isinstance(outcome, Appended) for outcome in await asyncio.gather(first, *others))
+            with pytest.raises(ConcurrencyError):
+                await stuck
+            assert committer.batches == 2
+        assert [e.metadata["command_id"] for e in await store.load("held")] == ["held"]
+    assert await found_wrong(database.reader) == set()
 
 
 class SlowStore(EventStore):

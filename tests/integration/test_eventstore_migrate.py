@@ -47,7 +47,7 @@ def test_a_role_that_logs_in_gets_its_limits(database: Database) -> None:
     limits = {role: dict(setting.split("=") for setting in settings) for role, settings in rows}
     assert limits["tidemark_app"] == {
         "statement_timeout": "30000",
-        "lock_timeout": "10000",
+        "lock_timeout": "2000",
         "idle_in_transaction_session_timeout": "120000",
     }
     assert set(limits) == {"tidemark_app", "tidemark_projector", "tidemark_reader"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from eventstore.batch import Prepared, arrays, prepare, settle
+import orjson
+
+from eventstore.batch import Prepared, document, prepare, settle
 from eventstore.events import AppendRequest, IdempotencyConflict, NewEvent, Repeated, StreamWrite, VersionConflict
 from eventstore.hashing import GENESIS
 
@@ -78,12 +80,19 @@ def test_another_hash_at_the_right_version_is_a_conflict() -> None:
     assert settle(batch, None, actual(a=FIVE)) == {"c1": VersionConflict("c1", {"a": 5})}
 
 
-def test_the_arrays_are_parallel() -> None:
-    laid_out = arrays([prepared("c1", a=NEW, b=FIVE), prepared("c2", c=NEW)])
-    lengths: dict[str, set[int]] = {}
-    for name, values in laid_out.items():
-        lengths.setdefault(name[:2] if name[1] == "_" else "p", set()).add(len(values))
-    assert lengths == {"p": {2}, "w_": {3}, "e_": {3}}
-    assert laid_out["e_request"] == [1, 1, 2]
-    assert laid_out["e_index"] == [0, 1, 0]
-    assert laid_out["w_version"] == [1, 6, 1]
+def test_the_document_numbers_requests_and_events() -> None:
+    laid_out = orjson.loads(document([prepared("c1", a=NEW, b=FIVE), prepared("c2", c=NEW)]))
+    assert [(r["command_id"], r["fingerprint"], r["events"]) for r in laid_out["requests"]] == [
+        ("c1", "\\x01", 2),
+        ("c2", "\\x01", 1),
+    ]
+    assert [(w["request"], w["stream"], w["expected"], w["version"]) for w in laid_out["writes"]] == [
+        (1, "a", 0, 1),
+        (1, "b", 5, 6),
+        (2, "c", 0, 1),
+    ]
+    assert [(e["request"], e["index"], e["stream"], e["version"]) for e in laid_out["events"]] == [
+        (1, 0, "a", 1),
+        (1, 1, "b", 6),
+        (2, 0, "c", 1),
+    ]

@@ -1,6 +1,8 @@
--- Appends a batch of requests, all or none of them. Arrays are parallel: p_* one element per request, w_* one per
--- stream of a request (in the order of requests), e_* one per event (in the order of requests). w_request and
--- e_request count requests from 1; e_index counts a request's events from 0.
+-- Appends a batch of requests, all or none of them. The batch is one JSON document: measured against parallel arrays it
+-- costs a third of the time, nearly all of it saved in the client. Requests are counted from 1, in their order:
+--   {"requests": [{command_id, fingerprint, outcome, metadata, recorded_at, events (how many)}],
+--    "writes": [{request, stream, expected, last_hash, version, hash}],   version and hash: after the write
+--    "events": [{request, index, event_id, stream, version, type, schema_version, data, prev_hash, hash}]}
 --
 -- Returns append_ids in the order of requests. If a command id is known or a version is not the expected one, it
 -- writes nothing, append_ids is NULL, and `known` and `actual` say what is: the caller settles those and sends the rest.
@@ -8,21 +10,38 @@
 -- The order matters: (1) lock the streams, in one sorted pass, (2) look up command ids and versions in statements of
 -- their own, whose snapshots are younger than the locks, (3) take append ids, still under the locks, so that the order
 -- of ids is every stream's order, (4) insert. Everybody locks streams first and then commands, sorted: no deadlock.
-CREATE FUNCTION append_events(
-    p_command_id text[], p_fingerprint bytea[], p_outcome text[], p_metadata text[], p_recorded_at timestamptz[],
-    p_events integer[],
-    w_request integer[], w_stream text[], w_expected bigint[], w_last_hash bytea[], w_version bigint[], w_hash bytea[],
-    e_request integer[], e_index integer[], e_event_id uuid[], e_stream text[], e_version bigint[], e_type text[],
-    e_schema_version integer[], e_data text[], e_prev_hash bytea[], e_hash bytea[],
-    OUT append_ids bigint[], OUT known jsonb, OUT actual jsonb)
+CREATE FUNCTION append_events(batch jsonb, OUT append_ids bigint[], OUT known jsonb, OUT actual jsonb)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, public, pg_temp
     -- The plans are kept while the tables grow from nothing: only index look-ups stay right.
     SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
 AS $$
 DECLARE
+    p_command_id text[];
+    p_fingerprint bytea[];
+    p_outcome jsonb[];
+    p_metadata jsonb[];
+    p_recorded_at timestamptz[];
+    p_events integer[];
+    w_request integer[];
+    w_stream text[];
+    w_expected bigint[];
+    w_last_hash bytea[];
+    w_version bigint[];
+    w_hash bytea[];
     stored bigint;
 BEGIN
+    SELECT array_agg(p.command_id), array_agg(p.fingerprint), array_agg(p.outcome), array_agg(p.metadata),
+            array_agg(p.recorded_at), array_agg(p.events)
+        INTO STRICT p_command_id, p_fingerprint, p_outcome, p_metadata, p_recorded_at, p_events
+        FROM jsonb_to_recordset(batch -> 'requests') AS p (
+            command_id text, fingerprint bytea, outcome jsonb, metadata jsonb, recorded_at timestamptz, events integer);
+    SELECT array_agg(w.request), array_agg(w.stream), array_agg(w.expected), array_agg(w.last_hash),
+            array_agg(w.version), array_agg(w.hash)
+        INTO STRICT w_request, w_stream, w_expected, w_last_hash, w_version, w_hash
+        FROM jsonb_to_recordset(batch -> 'writes') AS w (
+            request integer, stream text, expected bigint, last_hash bytea, version bigint, hash bytea);
+
     INSERT INTO streams AS s (stream, version, last_hash)
         SELECT DISTINCT w.stream COLLATE "C", 0, '\x0000000000000000000000000000000000000000000000000000000000000000'::bytea
             FROM unnest(w_stream) AS w (stream) ORDER BY 1
@@ -54,7 +73,7 @@ BEGIN
     SELECT array_agg(nextval('append_ids')) INTO append_ids FROM unnest(p_command_id);
 
     INSERT INTO commands (command_id, append_id, fingerprint, outcome, recorded_at)
-        SELECT p.command_id, p.append_id, p.fingerprint, p.outcome::jsonb, p.recorded_at
+        SELECT p.command_id, p.append_id, p.fingerprint, p.outcome, p.recorded_at
             FROM unnest(p_command_id, append_ids, p_fingerprint, p_outcome, p_recorded_at)
                 AS p (command_id, append_id, fingerprint, outcome, recorded_at)
             ORDER BY p.command_id COLLATE "C"
@@ -67,10 +86,10 @@ BEGIN
 
     INSERT INTO events (id, event_id, stream, version, type, schema_version, data, metadata, recorded_at, prev_hash, hash)
         SELECT append_ids[e.request] * 65536 + e.index, e.event_id, e.stream, e.version, e.type, e.schema_version,
-                e.data::jsonb, p_metadata[e.request]::jsonb, p_recorded_at[e.request], e.prev_hash, e.hash
-            FROM unnest(e_request, e_index, e_event_id, e_stream, e_version, e_type, e_schema_version, e_data,
-                    e_prev_hash, e_hash)
-                AS e (request, index, event_id, stream, version, type, schema_version, data, prev_hash, hash);
+                e.data, p_metadata[e.request], p_recorded_at[e.request], e.prev_hash, e.hash
+            FROM jsonb_to_recordset(batch -> 'events') AS e (
+                request integer, index integer, event_id uuid, stream text, version bigint, type text,
+                schema_version integer, data jsonb, prev_hash bytea, hash bytea);
 
     INSERT INTO unsequenced (append_id, events, appended_at)
         SELECT p.append_id, p.events, clock_timestamp() FROM unnest(append_ids, p_events) AS p (append_id, events);
