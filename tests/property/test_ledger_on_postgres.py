@@ -163,10 +163,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.payments.append(deal)
 
     @precondition(lambda self: self.payments)
-    @rule(data=st.data(), part=st.integers(min_value=1, max_value=100))
-    def capture(self, data: st.DataObject, part: int) -> None:
+    @rule(data=st.data(), parts=st.lists(st.integers(min_value=1, max_value=100), min_size=1, max_size=4))
+    def capture(self, data: st.DataObject, parts: list[int]) -> None:
+        """Some captures in a row, each of a part of what is left: their fees must add up to the fee of the sum."""
         deal = data.draw(st.sampled_from(self.payments))
-        minor = max(1, (deal.amount - deal.captured) * part // 100)
+        for part in parts:
+            self.capture_part(deal, max(1, (deal.amount - deal.captured) * part // 100))
+
+    def capture_part(self, deal: Deal, minor: int) -> None:
         wish, ref = CaptureWish(wish_id=self.next_id(), amount=eur(minor)), PaymentRef(payment_id=deal.id)
         able = deal.status in ("authorized", "partially_captured")
         self.do(lambda: self.pay.capture_payment(ref, wish), able)
@@ -291,7 +295,7 @@ def test_the_ledger_on_postgres_agrees_with_a_model_of_a_few_numbers(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=30,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
