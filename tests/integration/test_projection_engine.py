@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import LiteralString
 
 import psycopg
 import pytest
 
 from domain.account_messages import FundsDeposited
-from domain.streams import ACCOUNT
 from projections.builds import create_build
 from projections.catalogue import VIEWS
 from projections.dead_letters import (
@@ -23,12 +19,10 @@ from projections.dead_letters import (
 )
 from projections.decoding import Dealer, prepare
 from projections.errors import Fault, NoSuchDeadLetter, fault_of
-from projections.model import Batch, Statement, Track, View, wanted
-from projections.rebuild import live_build
-from projections.runner import Runner
+from projections.model import Batch, Statement, Track
 from projections.writing import commit
 from tests.fixtures.histories import History, Written
-from tests.fixtures.projecting import FAST, Rig, rig_for
+from tests.fixtures.projecting import FAST, Rig, fragile, rig_for
 
 ALL = list(VIEWS.values())
 
@@ -37,20 +31,6 @@ ALL = list(VIEWS.values())
 async def rig(database_url: str) -> AsyncIterator[Rig]:
     async with rig_for(database_url) as made:
         yield made
-
-
-def fragile(breaks: Callable[[Batch], None], name: str = "fragile") -> View:
-    """Lists deposits in the order it sees them; `breaks` may raise."""
-    tables: LiteralString = "CREATE TABLE deposits (position bigint PRIMARY KEY, account text NOT NULL)"
-    insert: LiteralString = """
-        INSERT INTO deposits SELECT position, account
-          FROM json_to_recordset(%s::json) AS r (position bigint, account text)"""
-
-    def apply(batch: Batch) -> list[Statement]:
-        breaks(batch)
-        return [Statement(insert, [{"position": s.position, "account": s.id} for s in batch.events])]
-
-    return View(name, 1, ("deposits",), tables, wanted(ACCOUNT, (FundsDeposited,)), apply)
 
 
 def deposits(appends: list[list[Written]]) -> list[Written]:
@@ -257,113 +237,3 @@ async def test_what_follows_poison_within_one_append_waits_too(rig: Rig) -> None
     assert [x.status for x in letters] == ["parked", *["follower"] * (len(letters) - 1)]
     shown = {row[0] for row in await rig.query("SELECT 'payment-' || payment_id FROM read.payments")}
     assert shown == {key for key in history.versions if key.startswith("payment-")} - {first.stream}
-
-
-# --- weather ------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        psycopg.errors.DeadlockDetected("x"),
-        psycopg.errors.SerializationFailure("x"),
-        psycopg.errors.LockNotAvailable("x"),
-        psycopg.errors.AdminShutdown("x"),
-        psycopg.OperationalError("gone"),
-        ConnectionResetError("gone"),
-        psycopg.errors.DiskFull("x"),
-    ],
-)
-async def test_a_transient_fault_is_never_poison(rig: Rig, error: Exception) -> None:
-    await rig.write(History(6).run(30).appends)
-    left = [20]  # more than it takes to find a poison event
-
-    def weather(batch: Batch) -> None:
-        if left[0]:
-            left[0] -= 1
-            raise error
-
-    view = fragile(weather)
-    async with rig.running([view], replace(FAST, longest_backoff_s=0.02)):
-        await rig.caught_up([view], (await rig.log.head()).last_position)
-    assert await rig.query("SELECT count(*) FROM projection.dead_letters") == [(0,)]
-    assert left == [0]
-
-
-async def test_a_broken_table_is_no_events_fault(rig: Rig) -> None:
-    """It is tried again until somebody mends it; no event is parked, and the other views go on."""
-    await rig.write(History(6).run(30).appends)
-    view = fragile(lambda batch: None)
-    async with rig.connect() as connection:
-        track = await create_build(connection, view, "live")
-    await rig.query(f"ALTER TABLE {track.schema}.deposits RENAME TO gone")
-    head = (await rig.log.head()).last_position
-    async with rig.running([*ALL, view]):
-        await rig.caught_up(ALL, head)
-        await asyncio.sleep(0.5)
-        assert await rig.query("SELECT count(*) FROM projection.dead_letters") == [(0,)]
-        await rig.query(f"ALTER TABLE {track.schema}.gone RENAME TO deposits")
-        await rig.caught_up([view], head)
-
-
-async def test_the_engine_outlives_the_loss_of_its_connection(rig: Rig) -> None:
-    history = History(8).run(40)
-    await rig.write(history.appends)
-    async with rig.running(ALL) as runner:
-        await rig.caught_up(ALL, (await rig.log.head()).last_position)
-        for _ in range(3):
-            await rig.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND pid <> pg_backend_pid()"
-            )
-            history.run(20)
-            await rig.write(history.appends[rig.written :])
-            await rig.caught_up(ALL, (await rig.log.head()).last_position)
-        assert runner.leading
-    assert await rig.query("SELECT count(*) FROM read.accounts") == [
-        (sum(key.startswith("account-") for key in history.states),)
-    ]
-
-
-# --- leadership ------------------------------------------------------------
-
-
-async def test_a_standby_takes_over_within_two_seconds(rig: Rig) -> None:
-    history = History(9).run(40)
-    await rig.write(history.appends)
-    first = Runner(ALL, rig.connect, rig.log, rig.wait, FAST)
-    second = Runner(ALL, rig.connect, rig.log, rig.wait, FAST)
-    async with _at_work(first) as leader:
-        await rig.caught_up(ALL, (await rig.log.head()).last_position)
-        async with _at_work(second):
-            await asyncio.wait_for(second.standing_by.wait(), 5)
-            assert (first.leading, second.leading) == (True, False)
-            leader.cancel()
-            history.run(30)
-            await rig.write(history.appends[rig.written :])
-            await rig.caught_up(ALL, (await rig.log.head()).last_position, timeout_s=2)
-            assert second.leading
-
-
-@asynccontextmanager
-async def _at_work(runner: Runner) -> AsyncIterator[asyncio.Task[None]]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(runner.run(stop))
-    try:
-        yield task
-    finally:
-        stop.set()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def test_a_filtering_view_still_advances(rig: Rig) -> None:
-    await rig.write(History(10).run(40).appends)
-    idle = replace(fragile(lambda batch: None), wants=frozenset({("account", "NeverWritten")}))
-    head = (await rig.log.head()).last_position
-    async with rig.running([idle]):
-        await rig.caught_up([idle], head)
-    async with rig.connect() as connection:
-        live = await live_build(connection, "fragile")
-    assert live is not None
-    assert live.position == head
