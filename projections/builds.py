@@ -5,6 +5,8 @@ Readers see `read.<table>`, SQL views that point to the live build. A swap is on
 
 from __future__ import annotations
 
+import hashlib
+
 from psycopg import errors as pg
 from psycopg import sql as compose
 
@@ -18,8 +20,11 @@ LOCK_TIMEOUT_MS = 250
 
 async def install(connection: Connection) -> None:
     """The engine's tables and the readers' face of them. Safe to run again, also by several at once."""
+    digest = hashlib.sha256((sql.INSTALL + sql.INSTALL_READ).encode()).hexdigest()
     async with connection.transaction():
         await connection.execute(sql.INSTALL_LOCK)
+        if await _installed(connection) == digest:
+            return
         await connection.execute(sql.INSTALL)
         present = await (await connection.execute("SELECT to_regnamespace('read') IS NOT NULL")).fetchone()
         if present != (True,):
@@ -27,6 +32,14 @@ async def install(connection: Connection) -> None:
         await connection.execute(sql.INSTALL_READ)
         for face in ("lag", "checkpoints", "dead_letters"):
             await _grant(connection, face)
+        await connection.execute(sql.NOTE_INSTALLED, (digest,))
+
+
+async def _installed(connection: Connection) -> str | None:
+    if await (await connection.execute(sql.IS_INSTALLED)).fetchone() != (True,):
+        return None
+    row = await (await connection.execute(sql.INSTALLED)).fetchone()
+    return None if row is None else str(row[0])
 
 
 async def _grant(connection: Connection, face: str) -> None:

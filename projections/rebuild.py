@@ -27,9 +27,9 @@ from projections.errors import Fault, RebuildRunning, fault_of
 from projections.model import Log, Track, View, position_of
 from projections.writing import Connection, work_off
 
-BATCH = 4000
+BATCH = 2000
 """Events per transaction."""
-NEAR = 2000
+NEAR = 1000
 """Events behind at which the last stretch begins."""
 SWAP_ATTEMPTS = 200
 

@@ -35,7 +35,7 @@ class RunnerSettings:
     """Times in seconds. After `attempts` failures of a batch its poison is looked for and parked."""
 
     group: str = "views"
-    batch: int = 2000
+    batch: int = 1000
     attempts: int = 5
     first_backoff_s: float = 0.05
     longest_backoff_s: float = 5.0

@@ -11,6 +11,7 @@ from typing import LiteralString
 # command changed about a view (a retried dead letter) is never overlooked by an engine that knew the old state.
 INSTALL: LiteralString = """
 CREATE SCHEMA IF NOT EXISTS projection;
+CREATE TABLE IF NOT EXISTS projection.installed (one boolean PRIMARY KEY CHECK (one), digest text NOT NULL);
 CREATE TABLE IF NOT EXISTS projection.builds (
     build bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     view text NOT NULL,
@@ -99,6 +100,16 @@ CREATE OR REPLACE VIEW read.dead_letters AS
 # Which of our roles exist here, for grants on what is made at run time.
 READING_ROLES: LiteralString = """
 SELECT rolname FROM pg_roles WHERE rolname IN ('tidemark_app', 'tidemark_reader', 'tidemark_projector') ORDER BY 1
+"""
+
+# What was installed last, to leave it alone: replacing a view waits for its readers, and other readers for that.
+INSTALLED: LiteralString = "SELECT digest FROM projection.installed"
+
+IS_INSTALLED: LiteralString = "SELECT to_regclass('projection.installed') IS NOT NULL"
+
+NOTE_INSTALLED: LiteralString = """
+INSERT INTO projection.installed (one, digest) VALUES (true, %s)
+ON CONFLICT (one) DO UPDATE SET digest = EXCLUDED.digest
 """
 
 INSTALL_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('tidemark:projection:install', 0))"

@@ -27,7 +27,7 @@ SELECT * FROM read.accounts WHERE iban = %(iban)s AND (%(currency)s::text IS NUL
 ENTRIES: LiteralString = """
 SELECT e.*, p.tags
   FROM read.ledger_entries AS e
-  LEFT JOIN read.payments AS p ON e.source = 'payment-' || p.payment_id
+  LEFT JOIN read.payments AS p ON p.payment_id = substr(e.source, 9) AND e.source LIKE 'payment-%%'
  WHERE e.account_id = %(account_id)s AND (e.position, e.line) < (%(before)s, %(line)s)
  ORDER BY e.position DESC, e.line DESC LIMIT %(rows)s
 """

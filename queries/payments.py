@@ -19,8 +19,9 @@ LIST_OF_USER: LiteralString = """
 SELECT * FROM (
     (SELECT * FROM read.payments WHERE from_user = %(user_id)s AND created_position < %(before)s
       ORDER BY created_position DESC LIMIT %(rows)s)
-    UNION
-    (SELECT * FROM read.payments WHERE to_user = %(user_id)s AND created_position < %(before)s
+    UNION ALL
+    (SELECT * FROM read.payments
+      WHERE to_user = %(user_id)s AND from_user <> %(user_id)s AND created_position < %(before)s
       ORDER BY created_position DESC LIMIT %(rows)s)
 ) AS mine ORDER BY created_position DESC LIMIT %(rows)s
 """

@@ -81,13 +81,14 @@ class Reader:
             async def fetch(query: LiteralString, parameters: Sequence[Any] | Row = ()) -> list[DictRow]:
                 return await (await cursor.execute(query, parameters)).fetchall()
 
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            # Before the snapshot is taken: a rebuilt view cannot go live between the position and the rows.
-            for view in question.views:
-                await connection.execute(
-                    compose.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(compose.Identifier("read", view))
-                )
-            [at] = await fetch(POSITION, (list(question.views),))
+            async with connection.pipeline():
+                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                # Before the snapshot is taken: a rebuilt view cannot go live between the position and the rows.
+                for view in question.views:
+                    await connection.execute(
+                        compose.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(compose.Identifier("read", view))
+                    )
+                [at] = await fetch(POSITION, (list(question.views),))
             return Answered(await question.ask(fetch), at["position"], at["lag_events"])
 
     async def position(self, views: Sequence[str]) -> int:
