@@ -77,13 +77,17 @@ def batch(
     if not as_json:
         print_heading(payments, file.name)
 
+    begun = False
+
     async def work(session: Session) -> BatchResult:
+        nonlocal begun
+        begun = True
         return await launch(session, payments, open_missing, in_flight, quiet=as_json)
 
     try:
         result = run(data, as_json, work)
     except typer.Exit as end:
-        if end.exit_code != REFUSED and not as_json:
+        if begun and end.exit_code != REFUSED and not as_json:
             errors.print("What was started goes on by itself. The same command again takes it up from there.")
         raise
     if as_json:
