@@ -41,8 +41,12 @@ def signals_as_interrupt() -> Iterator[None]:
         yield
         return
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def interrupt(_number: int, frame: FrameType | None) -> None:
+        on_ctrl_c = signal.getsignal(signal.SIGINT)
+        if callable(on_ctrl_c):  # asyncio's, while its loop runs: it ends the loop's tasks in order
+            on_ctrl_c(signal.SIGINT, frame)
+        else:  # Ctrl-C is ignored here, as in a shell's background jobs; these signals are not
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
