@@ -222,14 +222,18 @@ def _print_next(result: DemoResult, data: Path, stays_up: bool) -> None:
     commands = [f"show {title.split()[1]}" for title in result.aftermath.timelines]
     if stuck and lena:
         commands.append(f"resolve {stuck} return --to {lena}")
+    if stuck:
+        console.print(f"{stuck} is stuck on purpose: its money waits in suspense until somebody resolves it")
     console.print()
+    if result.info.temporal_ui:
+        console.print(
+            f"Temporal web UI: {result.info.temporal_ui}{'' if stays_up else ' (while the stack is up)'}"
+        )
     if stays_up:
-        console.print(f"Temporal web UI: {result.info.temporal_ui or 'see your own Temporal server'}")
         console.print("To look further, in another terminal:")
     else:
-        console.print(f"Temporal web UI while this ran: {result.info.temporal_ui or 'your own server'}")
+        console.print("To look further (`up` starts the stack again, and stays):")
         commands = ["up", *commands]
-        console.print("To look further (`up` prints the web UI's new address, and stays):")
     for command in (*commands, "verify"):
         console.print(f"  .venv/bin/python starter.py {command}{given}", soft_wrap=True)
 
