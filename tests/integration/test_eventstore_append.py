@@ -52,13 +52,15 @@ async def test_several_streams_are_appended_to_together_or_not_at_all(store: Eve
 
 
 async def test_a_stream_in_another_version_is_a_conflict_with_the_actual_one(store: EventStore) -> None:
-    first, _ = await stored(store, "c1", write("a-1", event(), event()))
+    first, second = await stored(store, "c1", write("a-1", event(), event()))
     behind = request("c2", write("a-1", event(), after=first))
-    ahead = request("c3", StreamWrite("a-1", 7, first.hash, (event(),)))
+    ahead = request("c3", StreamWrite("a-1", 7, second.hash, (event(),)))
     forged = request("c4", StreamWrite("a-1", 2, b"\x07" * 32, (event(),)))
     assert await store.append([behind, ahead, forged]) == [
         VersionConflict(command, {"a-1": 2}) for command in ("c2", "c3", "c4")
     ]
+    for alone in (behind, ahead, forged):
+        assert await store.append([alone]) == [VersionConflict(alone.command_id, {"a-1": 2})]
     assert len(await store.load("a-1")) == 2
     assert await store.find_command("c2") is None
 
@@ -155,7 +157,7 @@ async def test_requests_of_a_batch_may_be_chained_on_one_stream(store: EventStor
 
 async def test_a_write_without_events_only_demands_the_version(store: EventStore) -> None:
     (one,) = await stored(store, "c1", write("a-1", event()))
-    await stored(store, "c2", write("a-2", event()), write("a-1", after=one), write("a-0"))
+    await stored(store, "c2", write("a-2", event()), write("a-1", after=one), write("a-0"), write("a-none"))
     outcomes = await store.append([request("c3", write("a-3", event()), write("a-1"))])
     assert outcomes == [VersionConflict("c3", {"a-1": 1})]
     assert await store.load("a-3") == await store.load("a-0") == []

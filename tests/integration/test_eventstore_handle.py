@@ -175,6 +175,9 @@ async def test_after_an_unknown_outcome_nothing_cached_is_trusted(store: EventSt
     with pytest.raises(StoreUnavailable):
         await here.move("c2", {"a": -10})
     here.committer.submit = submit  # type: ignore[method-assign]
+    sent = here.committer.requests
+    await here.move("c2b", {"a": 0, "b": 1})
+    assert here.committer.requests == sent + 1  # loaded anew, so no version conflict came first
     assert (await here.move("c2", {"a": -10})).repeated
     with pytest.raises(Refused):
         await here.move("c3", {"a": -1})

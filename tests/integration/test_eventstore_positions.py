@@ -168,6 +168,22 @@ async def test_a_limit_does_not_lose_what_is_behind_it(database: Database) -> No
         await sequencer.close()
 
 
+async def test_more_late_appends_than_the_limit_are_not_forgotten(database: Database) -> None:
+    async with opened(database.app) as (store, _):
+        sequencer = await connect(database.projector, "sequencer")
+        holder = await connect(database.app, "holder")
+        async with holder.transaction():
+            await store.append_on(
+                holder, [request(f"h{number}", write(f"h{number}", event())) for number in range(10)]
+            )
+            await stored(store, "c1", write("s1", event()))
+            assert [await sequence_once(sequencer) for _ in range(2)] == [1, 0]
+        assert [await sequence_once(sequencer, limit=3) for _ in range(5)] == [3, 3, 3, 1, 0]
+        assert [e.stream for e in await store.read(0, 100)] == ["s1", *(f"h{n}" for n in range(10))]
+        await holder.close()
+        await sequencer.close()
+
+
 async def test_two_sequencers_at_once_do_no_harm(database: Database) -> None:
     async with opened(database.app) as (store, _):
         sequencers = [await connect(database.projector, "sequencer") for _ in range(2)]

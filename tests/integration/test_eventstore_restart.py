@@ -104,3 +104,17 @@ async def test_while_postgres_is_away_callers_are_told_within_seconds(server: Po
                     await asyncio.sleep(0.1)
     finally:
         await pool.close()
+
+
+async def test_after_a_restart_no_call_meets_a_connection_that_died(server: PostgresServer) -> None:
+    pool = await open_pool(with_role(server.admin_url, APP), min_size=4)
+    try:
+        store = EventStore(pool)
+        await stored(store, "c0", write("a-0", event()))
+        await asyncio.to_thread(server.stop, True)
+        await asyncio.to_thread(server.start)
+        for number in range(1, 9):
+            await stored(store, f"c{number}", write(f"a-{number}", event()))
+        assert len(await store.load("a-0")) == 1
+    finally:
+        await pool.close()
