@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from temporalio.client import Client
 
@@ -76,7 +75,6 @@ class Act:
     target: str
     ends: str
     play: Play
-    extra: Any = None
 
 
 @dataclass(frozen=True, slots=True)
