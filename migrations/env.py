@@ -7,7 +7,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection
 
-from eventstore.migrate import migrate
+from eventstore.migrate import migrating
 
 
 def _run(connection: Connection) -> None:
@@ -20,6 +20,7 @@ given = context.config.attributes.get("connection")
 if given is not None:
     _run(given)
 elif "DATABASE_URL" in os.environ:
-    migrate(os.environ["DATABASE_URL"])
+    with migrating(os.environ["DATABASE_URL"]) as connection:
+        _run(connection)
 else:
     raise SystemExit("alembic: set DATABASE_URL to the database to migrate")

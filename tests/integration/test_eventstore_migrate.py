@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -15,6 +19,8 @@ from eventstore.connect import connect, open_pool
 from eventstore.errors import StoreUnavailable, UnsafeSettings
 from eventstore.migrate import migrate
 from tests.fixtures.database import Database
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_several_databases_may_be_migrated_at_once_by_several(
@@ -32,10 +38,37 @@ def test_several_databases_may_be_migrated_at_once_by_several(
                 assert set(processes.map(migrate, urls * 3)) == {"0001"}
             with ThreadPoolExecutor(4) as threads:
                 assert set(threads.map(migrate, urls)) == {"0001"}
+            for name in names:
+                query = "SELECT has_database_privilege('tidemark_projector', %s, 'CREATE')"
+                assert connection.execute(query, [name]).fetchone() == (True,)
         finally:
             for name in names:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     assert caplog.records == []
+
+
+def test_alembics_own_command_does_the_same(postgres_server: str) -> None:
+    """What a deployment runs; twice at once, as two replicas would."""
+    url = urlunsplit(urlsplit(postgres_server)._replace(path="/migrate_cli"))
+    alembic = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrate_cli")
+        try:
+            running = [
+                subprocess.Popen(alembic, cwd=ROOT, env={**os.environ, "DATABASE_URL": url}) for _ in range(2)
+            ]
+            assert [process.wait(60) for process in running] == [0, 0]
+            with psycopg.connect(url) as migrated:
+                assert migrated.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+                row = migrated.execute(
+                    "SELECT has_database_privilege('tidemark_projector', 'migrate_cli', 'CREATE')"
+                )
+                assert row.fetchone() == (True,)
+        finally:
+            connection.execute("DROP DATABASE migrate_cli WITH (FORCE)")
+    env = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+    said = subprocess.run(alembic, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (1, "alembic: set DATABASE_URL to the database to migrate\n")
 
 
 def test_a_role_that_logs_in_gets_its_limits(database: Database) -> None:
