@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
@@ -52,14 +51,9 @@ async def main(settings: Settings) -> None:
         tasks.create_task(_say_ready(settings, runner, stop), name="ready")
         if settings.metrics_port is not None:
             registry = CollectorRegistry()
-            start_http_server(settings.metrics_port, _metrics_host(), registry)
+            start_http_server(settings.metrics_port, settings.metrics_host, registry)
             tasks.create_task(Metrics(registry).run(connect, stop), name="metrics")
     log.info("projector stopped")
-
-
-def _metrics_host() -> str:
-    """Loopback, unless a container says otherwise."""
-    return os.environ.get("TIDEMARK_METRICS_HOST", "127.0.0.1")
 
 
 async def _open(url: str, stop: asyncio.Event) -> Pool | None:

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
 
     ready_file: str | None = None
     metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+    """A container says 0.0.0.0; everybody else stays on loopback."""
     log_level: str = "INFO"
 
     @cached_property

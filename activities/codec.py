@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.events import NewEvent, RecordedEvent
 from pydantic import TypeAdapter
 
 from domain import catalogue
@@ -13,6 +12,7 @@ from domain.leg import AnyEvent, State
 from domain.payment import Payment
 from domain.streams import ACCOUNT, PAYMENT, TRANSFER, category_of
 from domain.transfer import Transfer
+from eventstore.events import NewEvent, RecordedEvent
 
 _STATES: dict[str, TypeAdapter[State]] = {
     ACCOUNT: TypeAdapter(Account),

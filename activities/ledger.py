@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from eventstore.handle import Aggregates, Decision
 from pydantic import BaseModel
 
 from domain.errors import Conflict
 from domain.leg import Leg, State
+from eventstore.handle import Aggregates, Decision
 from eventstore.store import EventStore
 from failpoints import reach
 

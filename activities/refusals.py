@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from eventstore.errors import IdempotencyConflictError
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import DomainError
+from eventstore.errors import IdempotencyConflictError
 
 
 @contextmanager

@@ -116,6 +116,7 @@ class PaymentStep(_Data):
     refunded: Money
     fee: Money
     accounts: tuple[Id, ...] = ()
+    user: str = ""
     expires_at: AwareDatetime | None = None
     failure_code: str | None = None
     failure_reason: str | None = None
@@ -135,6 +136,7 @@ class PaymentStep(_Data):
             refunded=money(payment.refunded),
             fee=money(payment.fee),
             accounts=(payment.from_account, payment.to_account, payment.fee_account),
+            user=payment.from_user,
             expires_at=payment.expires_at,
             failure_code=payment.failure_code,
             failure_reason=payment.failure_reason,
@@ -149,6 +151,7 @@ class TransferStep(_Data):
     location: Location
     amount: Money | None = None
     rail: str | None = None
+    user: str = ""
     failure_code: str | None = None
     failure_reason: str | None = None
 
@@ -160,6 +163,7 @@ class TransferStep(_Data):
             location=transfer.location,
             amount=transfer.money if transfer.currency else None,
             rail=transfer.rail,
+            user=transfer.from_user,
             failure_code=transfer.failure_code,
             failure_reason=transfer.failure_reason,
         )

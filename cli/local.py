@@ -58,7 +58,8 @@ def up(
         with stack.console_progress(Console(stderr=True)) as progress:
             entered = contextlib.ExitStack()
             running = entered.enter_context(stack.up(stack_config(data, progress, workers, projectors)))
-        with entered:
+        # Once it is ready a signal is the order to stop, not a fault.
+        with entered, contextlib.suppress(KeyboardInterrupt):
             if as_json:
                 print_json(public(running.info))
             else:

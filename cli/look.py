@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import typer
+from rich.markup import escape
 
 from activities.steps import CancelWish, PaymentStep, ReviewWish, TransferStep
 from cli import payments, transfers
@@ -90,10 +91,8 @@ def print_event(event: RecordedEvent, as_json: bool) -> None:
     if as_json:
         print_json({"position": event.position, **wire(event)})
     else:
-        console.print(
-            f"{event.position:>8} {event.stream}@{event.version} [bold]{event.type}[/bold] {facts(event.data)}",
-            soft_wrap=True,
-        )
+        what = f"{event.stream}@{event.version} [bold]{event.type}[/bold] {escape(facts(event.data))}"
+        console.print(f"{event.position:>8} {what}", soft_wrap=True)
 
 
 def cancel(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cli.output import REFUSED, JsonOption, console, errors, print_json, print_table
 from cli.reading import open_reader
@@ -118,7 +119,7 @@ def print_check(check: Check) -> None:
     for total in check.looked_at.get("currencies", ()):
         console.print(f"       {sentence(total)}", soft_wrap=True)
     for finding in check.findings[:20]:
-        errors.print(f"     {finding.code} at {finding.where}: {finding.message}", soft_wrap=True)
+        errors.print(f"     {finding.code} at {escape(finding.where)}: {escape(finding.message)}", soft_wrap=True)
 
 
 def sentence(total: dict[str, str]) -> str:
@@ -237,5 +238,5 @@ def _say_retried(retried: Retried, as_json: bool) -> None:
         console.print(f"view {retried.view}: {retried.done} events taken in, {retried.waiting} still wait")
     if retried.waiting:
         if not as_json:
-            errors.print(f"[red]dead_letter[/red]: {retried.error}", soft_wrap=True)
+            errors.print(f"[red]dead_letter[/red]: {escape(retried.error or '')}", soft_wrap=True)
         raise typer.Exit(REFUSED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from activities.steps import (
     CaptureWish,
@@ -49,7 +50,7 @@ def say(step: PaymentStep, as_json: bool) -> None:
             soft_wrap=True,
         )
         if step.failure_reason:
-            errors.print(f"[red]{step.failure_code}[/red]: {step.failure_reason}", soft_wrap=True)
+            errors.print(f"[red]{step.failure_code}[/red]: {escape(step.failure_reason)}", soft_wrap=True)
     if step.status is PaymentStatus.FAILED:
         raise typer.Exit(REFUSED)
 

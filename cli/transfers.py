@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from activities.steps import ResolveWish, TransferOrder, TransferStep
 from cli.arguments import (
@@ -40,7 +41,7 @@ def say(step: TransferStep, as_json: bool) -> None:
             soft_wrap=True,
         )
         if step.failure_reason:
-            errors.print(f"[red]{step.failure_code}[/red]: {step.failure_reason}", soft_wrap=True)
+            errors.print(f"[red]{step.failure_code}[/red]: {escape(step.failure_reason)}", soft_wrap=True)
     if step.status in UNSUCCESSFUL:
         raise typer.Exit(REFUSED)
 

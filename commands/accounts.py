@@ -46,7 +46,7 @@ class AccountCommands:
             user_id=user_id,
             currency=currency,
             overdraft_limit=overdraft_limit,
-            iban=iban,
+            iban=None if iban is None else iban.replace(" ", "").upper(),
             rail=rail,
         )
         return await self._run(account_id, "open", command)

@@ -81,6 +81,7 @@ class Payment:
     payment_id: str = ""
     status: PaymentStatus = S.NONE
     from_account: str = ""
+    from_user: str = ""
     to_account: str = ""
     fee_account: str = ""
     currency: str = ""
@@ -240,6 +241,7 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
                 payment_id=event.payment_id,
                 status=S.PENDING,
                 from_account=event.from_account,
+                from_user=event.from_user,
                 to_account=event.to_account,
                 fee_account=event.fee_account,
                 currency=event.amount.currency,

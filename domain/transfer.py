@@ -97,6 +97,7 @@ class Transfer:
     status: TransferStatus = S.NONE
     location: Location = Location.SOURCE
     from_account: str = ""
+    from_user: str = ""
     to_account: str = ""
     currency: str = ""
     amount: int = 0
@@ -256,6 +257,7 @@ def evolve(transfer: Transfer, event: TransferEvent) -> Transfer:
                 transfer_id=event.transfer_id,
                 status=S.INITIATED,
                 from_account=event.from_account,
+                from_user=event.from_user,
                 to_account=event.to_account,
                 currency=event.amount.currency,
                 amount=event.amount.minor,

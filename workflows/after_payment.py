@@ -29,7 +29,7 @@ class RefundWorkflow:
             )
         except STEP_FAILED as error:
             raise refusal_of(error) from None
-        show(step.status, f"**{step.status}**: {step.refunded} of {step.captured} refunded")
+        show(step.status, step.user, f"**{step.status}**: {step.refunded} of {step.captured} refunded")
         return step
 
 
@@ -79,7 +79,7 @@ class DisputeWorkflow:
             PaymentActivities.open_dispute, args=[ref, wish], **ledger_step("open the dispute")
         )
         while step.status is PaymentStatus.DISPUTED:
-            show(step.status, f"**disputed**: {wish.reason}")
+            show(step.status, step.user, f"**disputed**: {wish.reason}")
             asked = await self._inbox.next()
             assert asked is not None
             try:
@@ -92,5 +92,5 @@ class DisputeWorkflow:
                 asked.refuse(refusal_of(error))
             else:
                 asked.grant(step)
-        show(step.status, f"**{step.status}**")
+        show(step.status, step.user, f"**{step.status}**")
         return step

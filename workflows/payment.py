@@ -173,6 +173,7 @@ class PaymentWorkflow:
         why = f" ({step.failure_reason})" if step.failure_reason else ""
         show(
             step.status,
+            step.user,
             f"**{step.status}**{why}: {step.captured} of {step.amount} captured, "
             f"{order.from_account} → {order.to_account}",
         )

@@ -36,11 +36,14 @@ USER = SearchAttributeKey.for_keyword("TidemarkUser")
 KIND = SearchAttributeKey.for_keyword("TidemarkKind")
 
 
-def show(status: str, details: str) -> None:
-    """Put where it stands on the web UI: the searchable status and the current details."""
+def show(status: str, user: str, details: str) -> None:
+    """Put where it stands on the web UI: the current details, and what it can be searched by."""
     workflow.set_current_details(details)
-    if workflow.info().typed_search_attributes.get(STATUS) != status:
-        workflow.upsert_search_attributes([STATUS.value_set(status)])
+    known = workflow.info().typed_search_attributes
+    wanted = [(STATUS, status), (USER, user)]
+    changed = [key.value_set(value) for key, value in wanted if value and known.get(key) != value]
+    if changed:
+        workflow.upsert_search_attributes(changed)
 
 
 STEP_FAILED = (ActivityError, ApplicationError)

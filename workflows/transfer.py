@@ -292,6 +292,7 @@ class TransferWorkflow:
         step, why = self._step, note or self._step.failure_reason
         show(
             step.status,
+            step.user,
             f"**{step.status}**{f' ({why})' if why else ''}: {order.amount} is at **{step.location}**, "
             f"{order.from_account} → {order.to_account}",
         )
