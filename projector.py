@@ -7,9 +7,7 @@ leads, the others stand by.
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
-import sys
 from pathlib import Path
 
 import structlog
@@ -20,6 +18,7 @@ from eventstore.errors import StoreUnavailable
 from eventstore.sequencer import Sequencer
 from eventstore.store import EventStore
 from eventstore.tail import Tail
+from logs import configure_logging
 from projections.catalogue import VIEWS
 from projections.connecting import connector
 from projections.metrics import Metrics
@@ -76,21 +75,6 @@ async def _say_ready(settings: Settings, runner: Runner, stop: asyncio.Event) ->
     if settings.ready_file and not stop.is_set():
         Path(settings.ready_file).touch()
     log.info("projector ready", leading=runner.leading)
-
-
-def configure_logging(level: str) -> None:
-    """One JSON object per line on stderr."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 if __name__ == "__main__":

@@ -47,10 +47,6 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
 
     @cached_property
-    def payment_expiry(self) -> timedelta:
-        return timedelta(seconds=self.payment_expires_in_s)
-
-    @cached_property
     def reservation_expiry(self) -> timedelta:
         return timedelta(seconds=self.reservation_expires_in_s)
 

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 refused by the domain, 2 usage, 3 a part is unreachable.
 
 from __future__ import annotations
 
+import logging
 from typing import NoReturn
 
 import typer
@@ -27,6 +28,8 @@ for group in (demo, payments, transfers, batch, look, operate, local):
 
 def main() -> NoReturn:
     """Runs the command that was given; never returns."""
+    # What a library has to say about a lost connection comes to the user as one line of ours.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     try:
         app()
     except SystemExit as done:

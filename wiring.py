@@ -52,13 +52,16 @@ async def open_books(settings: Settings, application_name: str) -> AsyncIterator
             await aggregates.close()
 
 
-async def connect_temporal(address: str | None = None) -> Client:
-    """By TEMPORAL_ADDRESS, TEMPORAL_API_KEY, TLS and profiles, as `temporalio.envconfig` reads them."""
+async def connect_temporal(address: str | None = None, lazy: bool = False) -> Client:
+    """By TEMPORAL_ADDRESS, TEMPORAL_API_KEY, TLS and profiles, as `temporalio.envconfig` reads them.
+
+    `lazy` connects with the first call: not every command needs Temporal.
+    """
     config = ClientConfig.load_client_connect_config()
     if address is not None:
         config["target_host"] = address
     try:
-        return await Client.connect(**config, data_converter=pydantic_data_converter)
+        return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
     except (RPCError, RuntimeError) as fault:
         where = config.get("target_host", "localhost:7233")
         raise Unreachable(f"Temporal does not answer at {where}: is the stack up? ({fault})") from fault

@@ -11,12 +11,14 @@ from pathlib import Path
 import httpx
 import structlog
 from temporalio.client import Client
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.payments import PaymentActivities
 from activities.rail import RailActivities
 from activities.transfers import TransferActivities
+from logs import configure_logging
 from settings import Settings
 from wiring import Books, connect_temporal, leave, open_books
 from workflows.after_payment import DisputeWorkflow, RefundWorkflow
@@ -90,6 +92,10 @@ async def main(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if settings.metrics_port is not None:
+        # The SDK's own: workflow and activity latencies, slots in use, sticky cache.
+        bind = f"{settings.metrics_host}:{settings.metrics_port}"
+        Runtime.set_default(Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=bind))))
     client = await connect_temporal()
     async with (
         open_books(settings, "tidemark-worker") as books,
@@ -104,5 +110,7 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings()))
+    given = Settings()
+    configure_logging(given.log_level)
+    asyncio.run(main(given))
     leave(0)

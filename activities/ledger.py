@@ -61,11 +61,14 @@ class Ledger:
         state, _ = await self._aggregates.state(stream)
         return state
 
-    async def must_repeat(self, key: str, content: bytes) -> None:
-        """Raises Conflict `idempotency_conflict` where `key` was used before with another content."""
+    async def repeats(self, key: str, content: BaseModel) -> bool:
+        """Whether `key` was carried out before. Raises Conflict `idempotency_conflict` if with another content."""
         stored = await self._store.find_command(key)
-        if stored is not None and stored.fingerprint != content:
-            raise Conflict("idempotency_conflict", f"{key.partition(':')[0]} exists already with another content")
+        if stored is None:
+            return False
+        if stored.fingerprint != fingerprint(content):
+            raise Conflict("idempotency_conflict", f"{key} was asked for before with another content")
+        return True
 
     async def run(self, command: LedgerCommand[Result]) -> Result:
         """One leg: act on the streams' states, append what that decided, return the result.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -105,7 +104,7 @@ class TransferActivities:
     async def review_transfer(self, order: TransferOrder, wish: ReviewWish) -> TransferStep:
         """A reviewer's decision; an approval reserves at once."""
         at, by, note, transfer_id = utc_now(), wish.actor, wish.note, order.transfer_id
-        until = at + timedelta(seconds=self._settings.reservation_expires_in_s)
+        until = at + self._settings.reservation_expiry
 
         def act(leg: Leg) -> None:
             if wish.approve:

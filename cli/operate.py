@@ -106,6 +106,7 @@ def verifier(session: Session) -> Verifier:
         session.books.store,
         session.info.database,
         session.info.projector_database or session.info.database,
+        session.settings.task_queue,
     )
 
 
@@ -135,16 +136,18 @@ def repair(as_json: JsonOption = False, data: DataOption = DATA) -> None:
 
     async def work(session: Session) -> list[Repaired]:
         open_streams = await verifier(session).open_streams()
-        _, findings = await check_histories(session.temporal, session.books.ledger, open_streams)
+        _, findings = await check_histories(
+            session.temporal, session.books.ledger, open_streams, session.settings.task_queue
+        )
         return await repair_all(session.temporal, session.books.store, session.settings, findings)
 
     repaired = run(data, as_json, work)
     if as_json:
-        print_json({"repaired": [{"workflow_id": one.workflow_id} for one in repaired]})
+        print_json({"repaired": repaired})
         return
     for one in repaired:
         console.print(f"restarted {one.workflow_id} (its order was found in its {one.order_from})")
-    console.print(f"{len(repaired)} workflows restarted")
+    console.print(f"workflows restarted: {len(repaired)}")
 
 
 def rebuild(
@@ -235,7 +238,7 @@ def _say_retried(retried: Retried, as_json: bool) -> None:
     if as_json:
         print_json(retried)
     else:
-        console.print(f"view {retried.view}: {retried.done} events taken in, {retried.waiting} still wait")
+        console.print(f"view {retried.view}: {retried.done} settled, {retried.waiting} still waiting")
     if retried.waiting:
         if not as_json:
             errors.print(f"[red]dead_letter[/red]: {escape(retried.error or '')}", soft_wrap=True)

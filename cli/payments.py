@@ -35,11 +35,12 @@ from domain.payment import PaymentStatus
 
 dispute_app = typer.Typer(help="Open and decide disputes.", no_args_is_help=True)
 
+NOT_PAID = (PaymentStatus.FAILED, PaymentStatus.CANCELLED, PaymentStatus.EXPIRED)
 SIGNS = {PaymentStatus.PROCESSED: "green", PaymentStatus.FAILED: "red"}
 
 
 def say(step: PaymentStep, as_json: bool) -> None:
-    """Where a payment stands; exit 1 where it failed."""
+    """Where a payment stands."""
     if as_json:
         print_json(step)
     else:
@@ -51,8 +52,6 @@ def say(step: PaymentStep, as_json: bool) -> None:
         )
         if step.failure_reason:
             errors.print(f"[red]{step.failure_code}[/red]: {escape(step.failure_reason)}", soft_wrap=True)
-    if step.status is PaymentStatus.FAILED:
-        raise typer.Exit(REFUSED)
 
 
 def register(app: typer.Typer) -> None:
@@ -100,7 +99,10 @@ def pay(
         )
         return await session.payments.pay(order)
 
-    say(run(data, as_json, work), as_json)
+    step = run(data, as_json, work)
+    say(step, as_json)
+    if step.status in NOT_PAID:
+        raise typer.Exit(REFUSED)
 
 
 def capture(

@@ -92,7 +92,7 @@ async def open_session(data: Path) -> AsyncIterator[Session]:
         read_database_url=info.read_database,
     )
     async with open_books(settings, "tidemark-cli") as books:
-        yield Session(info, settings, books, await connect_temporal(info.temporal))
+        yield Session(info, settings, books, await connect_temporal(info.temporal, lazy=True))
 
 
 def run(data: Path, as_json: bool, work: Callable[[Session], Awaitable[T]]) -> T:
@@ -119,7 +119,7 @@ def guarded(as_json: bool, work: Callable[[], T]) -> T:
         raise fail(refusal.code, str(refusal), code, as_json) from None
     except (Unreachable, StackError, NoAnswer) as fault:
         raise fail("unreachable", str(fault), UNREACHABLE, as_json) from None
-    except (psycopg.OperationalError, psycopg_pool.PoolTimeout, EventStoreError) as fault:
+    except (psycopg.Error, psycopg_pool.PoolTimeout, EventStoreError) as fault:
         raise fail("postgres_unreachable", first_line(fault), UNREACHABLE, as_json) from None
     except RPCError as fault:
         raise fail("temporal_unreachable", first_line(fault), UNREACHABLE, as_json) from None

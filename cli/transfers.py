@@ -26,11 +26,11 @@ from domain.transfer import TransferStatus
 
 ACTIONS = {"retry": "retry", "force-complete": "force_complete", "return": "return"}
 SIGNS = {TransferStatus.COMPLETED: "green", TransferStatus.REJECTED: "red", TransferStatus.STUCK: "red"}
-UNSUCCESSFUL = (TransferStatus.REJECTED, TransferStatus.STUCK)
+UNDER_WAY = (TransferStatus.COMPLETED, TransferStatus.IN_REVIEW, TransferStatus.IN_TRANSIT)
 
 
 def say(step: TransferStep, as_json: bool) -> None:
-    """Where a transfer and its money stand; exit 1 where it was refused or is stuck."""
+    """Where a transfer and its money stand."""
     if as_json:
         print_json(step)
     else:
@@ -42,8 +42,6 @@ def say(step: TransferStep, as_json: bool) -> None:
         )
         if step.failure_reason:
             errors.print(f"[red]{step.failure_code}[/red]: {escape(step.failure_reason)}", soft_wrap=True)
-    if step.status in UNSUCCESSFUL:
-        raise typer.Exit(REFUSED)
 
 
 def register(app: typer.Typer) -> None:
@@ -81,7 +79,10 @@ def transfer(
         )
         return await session.transfers.transfer(order)
 
-    say(run(data, as_json, work), as_json)
+    step = run(data, as_json, work)
+    say(step, as_json)
+    if step.status not in UNDER_WAY:
+        raise typer.Exit(REFUSED)
 
 
 def resolve(

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from activities.ledger import Ledger, fingerprint
+from activities.ledger import Ledger
 from activities.steps import TransferOrder, TransferStep
 from commands.batch_accounts import ACTOR, AccountBook, Unresolved, pocket_of, taken_by_debtor
 from commands.transfers import TransferCommands
@@ -142,7 +142,7 @@ class BatchCommands:
         """Where it stands, and whether an earlier run had started it."""
         if known is not None and known.status in FINAL:
             key = f"{transfer_stream(order.transfer_id)}:source:reserve"
-            await self._ledger.must_repeat(key, fingerprint(order))
+            await self._ledger.repeats(key, order)
             return TransferStep.of(known, order.transfer_id), True
         started = await self._transfers.start(order)
         return await self._transfers.resting(order.transfer_id), known is not None or not started

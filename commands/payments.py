@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 
-from activities.ledger import Ledger, fingerprint, utc_now
+from activities.ledger import Ledger, utc_now
 from activities.steps import (
     CancelWish,
     CaptureWish,
@@ -18,7 +18,7 @@ from activities.steps import (
     ReviewWish,
     Wish,
 )
-from commands.running import WorkflowOver, ask, resting, result_of, start_workflow, workflow_missing
+from commands.running import WorkflowOver, ask, resting, result_of, start_workflow, update_id, workflow_missing
 from domain import payment
 from domain.errors import Conflict, InvalidInput
 from domain.money import positive
@@ -56,7 +56,7 @@ class PaymentCommands:
             search_attributes=search_attributes("payment", "pending", order.from_account, order.to_account),
         )
         if not started:
-            await self._ledger.must_repeat(f"{stream}:payer:authorize", fingerprint(order))
+            await self._ledger.repeats(f"{stream}:payer:authorize", order)
         return started
 
     async def pay(self, order: PaymentOrder) -> PaymentStep:
@@ -72,11 +72,11 @@ class PaymentCommands:
 
     async def capture(self, payment_id: str, wish: CaptureWish) -> PaymentStep:
         """Capture all or a part of a payment with manual capture."""
-        return await self._ask(payment_id, PaymentWorkflow.request_capture, wish)
+        return await self._ask(payment_id, "capture", PaymentWorkflow.request_capture, wish)
 
     async def cancel(self, payment_id: str, wish: CancelWish) -> PaymentStep:
         """Cancel, or void what is left; refused when it is too late."""
-        return await self._ask(payment_id, PaymentWorkflow.request_cancel, wish)
+        return await self._ask(payment_id, "cancel", PaymentWorkflow.request_cancel, wish)
 
     async def signal_cancel(self, payment_id: str, wish: CancelWish) -> None:
         """Cancel without waiting for an answer."""
@@ -85,7 +85,7 @@ class PaymentCommands:
 
     async def review(self, payment_id: str, wish: ReviewWish) -> PaymentStep:
         """A reviewer's decision, and where the payment stands once it has been carried out."""
-        await self._ask(payment_id, PaymentWorkflow.request_review, wish)
+        await self._ask(payment_id, "review", PaymentWorkflow.request_review, wish)
         return await self.resting(payment_id)
 
     async def refund(self, payment_id: str, wish: RefundWish) -> PaymentStep:
@@ -105,9 +105,7 @@ class PaymentCommands:
             search_attributes=search_attributes("refund", "pending", found.from_account, found.to_account),
         )
         if not started:
-            await self._ledger.must_repeat(
-                f"{payment_stream(payment_id)}:refund:{wish.wish_id}", fingerprint(wish)
-            )
+            await self._ledger.repeats(f"{payment_stream(payment_id)}:refund:{wish.wish_id}", wish)
         handle = self._client.get_workflow_handle(workflow_id, result_type=PaymentStep)
         step: PaymentStep = await result_of(handle)
         return step
@@ -116,7 +114,7 @@ class PaymentCommands:
         """The payer disputes a processed payment."""
         found = await self._existing(payment_id)
         workflow_id = f"dispute-{payment_id}"
-        await start_workflow(
+        _, started = await start_workflow(
             self._client,
             self._settings,
             DisputeWorkflow.run,
@@ -127,6 +125,9 @@ class PaymentCommands:
             search_attributes=search_attributes("dispute", "pending", found.from_account, found.to_account),
             reuse=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         )
+        key = f"{payment_stream(payment_id)}:dispute:{wish.wish_id}"
+        if not started and not await self._ledger.repeats(key, wish):
+            found.must_be(PaymentStatus.PROCESSED, PaymentStatus.PARTIALLY_REFUNDED)
         handle = self._client.get_workflow_handle(workflow_id, result_type=PaymentStep)
         step: PaymentStep = await resting(handle, DisputeWorkflow.resting)
         return step
@@ -136,17 +137,25 @@ class PaymentCommands:
         found = await self._existing(payment_id)
         handle = self._client.get_workflow_handle(f"dispute-{payment_id}")
         try:
-            step: PaymentStep = await ask(handle, DisputeWorkflow.request_resolution, wish, update_id=wish.wish_id)
+            step: PaymentStep = await ask(
+                handle, DisputeWorkflow.request_resolution, wish, update_id=update_id(wish)
+            )
         except WorkflowOver:
+            if await self._ledger.repeats(f"{payment_stream(payment_id)}:resolve_dispute:{wish.wish_id}", wish):
+                return PaymentStep.of(found)
             found.must_be(PaymentStatus.DISPUTED)
             raise workflow_missing(handle.id) from None
         return step
 
-    async def _ask(self, payment_id: str, update: object, wish: Wish) -> PaymentStep:
-        handle = self._client.get_workflow_handle(payment_stream(payment_id))
+    async def _ask(self, payment_id: str, name: str, update: object, wish: Wish) -> PaymentStep:
+        """`name` is the step's in its key: a wish that was granted before is answered with what there is now."""
+        stream = payment_stream(payment_id)
+        handle = self._client.get_workflow_handle(stream)
         try:
-            step: PaymentStep = await ask(handle, update, wish, update_id=wish.wish_id)
+            step: PaymentStep = await ask(handle, update, wish, update_id=update_id(wish))
         except WorkflowOver:
+            if await self._ledger.repeats(f"{stream}:{name}:{wish.wish_id}", wish):
+                return PaymentStep.of(await self._existing(payment_id))
             raise await self._too_late(payment_id, wish) from None
         return step
 

@@ -18,6 +18,8 @@ from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.ledger import fingerprint
+from activities.steps import Wish
 from domain import errors
 from domain.errors import Conflict, DomainError
 from settings import Settings
@@ -75,6 +77,11 @@ async def ask(handle: WorkflowHandle[Any, Any], update: Any, *args: Any, update_
         raise
 
 
+def update_id(wish: Wish) -> str:
+    """Temporal answers a repeated update id without looking at its content, so the content is part of it."""
+    return f"{wish.wish_id}:{fingerprint(wish).hex()[:16]}"
+
+
 async def result_of(handle: WorkflowHandle[Any, Any]) -> Any:
     """The result of a workflow that is over. Raises the refusal that ended it."""
     try:
@@ -102,15 +109,13 @@ async def answered(answer: Awaitable[T]) -> T:
 
 
 def in_our_words(cause: BaseException | None) -> Exception:
-    """The refusal that an ApplicationError carries, as the domain raised it; any other cause as it is."""
+    """The refusal that an ApplicationError carries, as the domain raised it; else that it was ended."""
     if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
         details = cause.details[0]
         kind = getattr(errors, str(details.get("kind")), Conflict)
         if isinstance(kind, type) and issubclass(kind, DomainError):
             return kind(str(details["code"]), cause.message, details.get("field"))
-    if isinstance(cause, Exception):
-        return cause
-    return RuntimeError(f"the workflow ended without a result: {cause!r}")
+    return Conflict("workflow_ended", f"the workflow ended without a result: {cause}")
 
 
 def workflow_missing(workflow_id: str) -> Conflict:

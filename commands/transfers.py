@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from activities.ledger import Ledger, fingerprint, utc_now
+from activities.ledger import Ledger, utc_now
 from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep, Wish
 from commands.payments import search_attributes
-from commands.running import WorkflowOver, ask, resting, start_workflow, workflow_missing
+from commands.running import WorkflowOver, ask, resting, start_workflow, update_id, workflow_missing
 from domain import transfer
 from domain.errors import Conflict, InvalidInput
 from domain.money import positive
@@ -43,7 +43,7 @@ class TransferCommands:
             search_attributes=search_attributes("transfer", "initiated", order.from_account, order.to_account),
         )
         if not started:
-            await self._ledger.must_repeat(f"{stream}:source:reserve", fingerprint(order))
+            await self._ledger.repeats(f"{stream}:source:reserve", order)
         return started
 
     async def transfer(self, order: TransferOrder) -> TransferStep:
@@ -59,7 +59,7 @@ class TransferCommands:
 
     async def cancel(self, transfer_id: str, wish: CancelWish) -> TransferStep:
         """Cancel; answers cancelled or compensated, refused past the pivot."""
-        return await self._ask(transfer_id, TransferWorkflow.request_cancel, wish)
+        return await self._ask(transfer_id, "cancel", TransferWorkflow.request_cancel, wish)
 
     async def signal_cancel(self, transfer_id: str, wish: CancelWish) -> None:
         """Cancel without waiting for an answer."""
@@ -68,26 +68,28 @@ class TransferCommands:
 
     async def review(self, transfer_id: str, wish: ReviewWish) -> TransferStep:
         """A reviewer's decision, and where the transfer stands once it has been carried out."""
-        await self._ask(transfer_id, TransferWorkflow.request_review, wish)
+        await self._ask(transfer_id, "review", TransferWorkflow.request_review, wish)
         return await self.resting(transfer_id)
 
     async def resolve(self, transfer_id: str, wish: ResolveWish) -> TransferStep:
         """An operator's way out of STUCK."""
-        return await self._ask(transfer_id, TransferWorkflow.request_resolution, wish)
+        return await self._ask(transfer_id, "resolve", TransferWorkflow.request_resolution, wish)
 
-    async def _ask(self, transfer_id: str, update: object, wish: Wish) -> TransferStep:
-        handle = self._client.get_workflow_handle(transfer_stream(transfer_id))
+    async def _ask(self, transfer_id: str, name: str, update: object, wish: Wish) -> TransferStep:
+        """`name` is the leg's in its key: a wish that was granted before is answered with what there is now."""
+        stream = transfer_stream(transfer_id)
+        handle = self._client.get_workflow_handle(stream)
         try:
-            step: TransferStep = await ask(handle, update, wish, update_id=wish.wish_id)
+            step: TransferStep = await ask(handle, update, wish, update_id=update_id(wish))
         except WorkflowOver:
+            if await self._ledger.repeats(f"{stream}:{name}:{wish.wish_id}", wish):
+                return TransferStep.of(await self._existing(transfer_id), transfer_id)
             raise await self._too_late(transfer_id, wish) from None
         return step
 
     async def _too_late(self, transfer_id: str, wish: Wish) -> Conflict:
         """Why the wish cannot be granted, in the words of the domain over the transfer as it is now."""
-        found, now = await self._ledger.state(transfer_stream(transfer_id)), utc_now()
-        assert isinstance(found, Transfer)
-        found.must_be(*(status for status in TransferStatus if status is not TransferStatus.NONE))
+        found, now = await self._existing(transfer_id), utc_now()
         match wish:
             case ReviewWish(actor=actor):
                 transfer.decide(ApproveReview(at=now, by=actor), found)
@@ -96,3 +98,9 @@ class TransferCommands:
             case _:
                 transfer.decide(CancelTransfer(at=now), found)
         return workflow_missing(transfer_stream(transfer_id))
+
+    async def _existing(self, transfer_id: str) -> Transfer:
+        found = await self._ledger.state(transfer_stream(transfer_id))
+        assert isinstance(found, Transfer)
+        found.must_be(*(status for status in TransferStatus if status is not TransferStatus.NONE))
+        return found

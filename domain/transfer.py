@@ -69,13 +69,14 @@ class TransferStatus(StrEnum):
 
 
 class Location(StrEnum):
-    """Where the transfer's money is."""
+    """Where the transfer's money is. `returned`: on another account than the source, as an operator decided."""
 
     SOURCE = "source"
     HELD = "held"
     IN_TRANSIT = "in_transit"
     SUSPENSE = "suspense"
     DESTINATION = "destination"
+    RETURNED = "returned"
 
 
 S = TransferStatus
@@ -233,7 +234,7 @@ def _credit(command: CreditDestination, transfer: Transfer) -> DestinationCredit
 
 def _finish(transfer: Transfer) -> TransferCompensated:
     transfer.must_be(S.COMPENSATING, S.STUCK)
-    if transfer.location is not Location.SOURCE:
+    if transfer.location not in (Location.SOURCE, Location.RETURNED):
         raise Conflict("money_not_back", f"the money of {transfer.transfer_id} is not back at its source")
     return TransferCompensated()
 
@@ -297,8 +298,11 @@ def evolve(transfer: Transfer, event: TransferEvent) -> Transfer:
             return replace(transfer, status=S.IN_TRANSIT, location=Location.IN_TRANSIT)
         case DestinationCredited():
             return replace(transfer, status=S.COMPLETED, location=Location.DESTINATION)
-        case SourceReleased() | SourceRefunded():
+        case SourceReleased():
             return replace(transfer, location=Location.SOURCE)
+        case SourceRefunded(to_account=to_account):
+            back = to_account == transfer.from_account
+            return replace(transfer, location=Location.SOURCE if back else Location.RETURNED)
         case TransferCompensated():
             return replace(transfer, status=S.COMPENSATED)
         case CompensationBlocked():

@@ -19,6 +19,7 @@ from domain.account_messages import (
     HoldExpired,
     HoldReleased,
 )
+from domain.errors import DomainError
 from domain.leg import AnyEvent
 from domain.money import format_minor
 from domain.payment_messages import (
@@ -87,7 +88,11 @@ class Audit:
     def see(self, record: RecordedEvent) -> None:
         """The next event."""
         self.events += 1
-        event = catalogue.decode(record.stream, record.type, record.schema_version, record.data)
+        try:
+            event = catalogue.decode(record.stream, record.type, record.schema_version, record.data)
+        except (DomainError, ValueError) as error:
+            self._find("unreadable_event", record, str(error).splitlines()[0])
+            return
         category = category_of(record.stream)
         if category == TRANSFER:
             self._see_transfer(record.stream, event)

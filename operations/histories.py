@@ -31,9 +31,11 @@ def needs_workflow(state: object) -> bool:
             return False
 
 
-async def check_histories(client: Client, ledger: Ledger, open_streams: set[str]) -> tuple[int, list[Finding]]:
+async def check_histories(
+    client: Client, ledger: Ledger, open_streams: set[str], task_queue: str
+) -> tuple[int, list[Finding]]:
     """How many workflows were looked at, and the findings that still hold after a moment."""
-    suspects = open_streams | await _running(client)
+    suspects = open_streams | await _running(client, task_queue)
     findings = await _check(client, ledger, suspects)
     if findings:
         await asyncio.sleep(SETTLE_S)
@@ -41,8 +43,11 @@ async def check_histories(client: Client, ledger: Ledger, open_streams: set[str]
     return len(suspects), findings
 
 
-async def _running(client: Client) -> set[str]:
-    query = "WorkflowType IN ('PaymentWorkflow', 'TransferWorkflow') AND ExecutionStatus = 'Running'"
+async def _running(client: Client, task_queue: str) -> set[str]:
+    query = (
+        "WorkflowType IN ('PaymentWorkflow', 'TransferWorkflow') AND ExecutionStatus = 'Running'"
+        f" AND TaskQueue = '{task_queue}'"
+    )
     return {found.id async for found in client.list_workflows(query)}
 
 

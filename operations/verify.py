@@ -56,6 +56,7 @@ class Verifier:
     store: EventStore
     database_url: str
     projector_url: str
+    task_queue: str
 
     async def checks(self, progress: Progress) -> AsyncIterator[Check]:
         """Each check as it is done."""
@@ -110,7 +111,7 @@ class Verifier:
         return check
 
     async def _histories(self, open_streams: set[str]) -> Check:
-        looked_at, findings = await check_histories(self.client, self.ledger, open_streams)
+        looked_at, findings = await check_histories(self.client, self.ledger, open_streams, self.task_queue)
         return Check("histories", {"open": looked_at}, findings)
 
     async def _dead_letters(self) -> Check:

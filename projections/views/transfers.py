@@ -87,7 +87,8 @@ SELECT transfer_id, status, COALESCE(location, 'source'), currency, amount, quot
 UPDATE: LiteralString = """
 UPDATE transfers AS t
    SET status = COALESCE(r.status, t.status),
-       location = COALESCE(r.location, t.location),
+       location = CASE WHEN r.refunded_to <> t.from_account THEN 'returned'
+                       ELSE COALESCE(r.location, t.location) END,
        failure_code = COALESCE(r.failure_code, t.failure_code),
        failure_reason = COALESCE(r.failure_reason, t.failure_reason),
        hold_id = COALESCE(r.hold_id, t.hold_id),
@@ -97,8 +98,9 @@ UPDATE transfers AS t
        finished_at = COALESCE(r.finished_at, t.finished_at),
        version = r.version
   FROM json_to_recordset(%s::json) AS r (
-       transfer_id text, status text, location text, failure_code text, failure_reason text, hold_id text,
-       reserved_until timestamptz, legs jsonb, updated_at timestamptz, finished_at timestamptz, version bigint)
+       transfer_id text, status text, location text, refunded_to text, failure_code text, failure_reason text,
+       hold_id text, reserved_until timestamptz, legs jsonb, updated_at timestamptz, finished_at timestamptz,
+       version bigint)
  WHERE t.transfer_id = r.transfer_id
 """
 
@@ -180,6 +182,10 @@ def apply(batch: Batch) -> list[Statement]:
                 row["finished_at"] = record.recorded_at
         if step.location is not None:
             row["location"] = step.location.value
+        if isinstance(event, SourceRefunded):
+            row["refunded_to"] = event.to_account
+            if event.to_account != row.get("from_account", event.to_account):
+                row["location"] = Location.RETURNED.value
         row["version"], row["updated_at"] = record.version, record.recorded_at
     begun = [row for row in rows.values() if "created_at" in row]
     changed = [row for row in rows.values() if "created_at" not in row]

@@ -73,11 +73,26 @@ def test_a_transfer_completes_is_reviewed_and_watched(
     running_stack.json("account", "deposit", source, "50000", "EUR")
     big = running_stack.json("transfer", source, destination, "20000", "EUR", "--id", f"{run}-big")
     assert big["status"] == "in_review"
-    rejected = running_stack.command("review", f"{run}-big", "reject", "--note", "unusual")
-    assert rejected.code == 1
-    assert "unusual" in rejected.err
+    rejected = running_stack.json("review", f"{run}-big", "reject", "--note", "unusual")
+    assert (rejected["status"], rejected["failure_reason"]) == ("rejected", "unusual")
     watched = running_stack.command("watch", run, "--limit", "2", "--json")
     assert "TransferInitiated" in watched.out
+
+
+def test_a_repeat_under_the_same_id_must_say_the_same(
+    running_stack: RunningStack, run: str, accounts: tuple[str, str]
+) -> None:
+    payer, payee = accounts
+    running_stack.json("pay", payer, payee, "100", "EUR", "--id", run, "--manual")
+    first = running_stack.json("capture", run, "10", "EUR", "--id", "c1")
+    assert running_stack.json("capture", run, "10", "EUR", "--id", "c1")["captured"] == first["captured"]
+    other = running_stack.command("capture", run, "20", "EUR", "--id", "c1")
+    assert other.code == 1
+    assert "idempotency_conflict" in other.err
+    assert running_stack.json("capture", run, "--id", "c2")["status"] == "processed"
+    # The workflow is over now: a repeat is still a repeat, another content still another command.
+    assert running_stack.json("capture", run, "10", "EUR", "--id", "c1")["payment_id"] == run
+    assert "idempotency_conflict" in running_stack.command("capture", run, "20", "EUR", "--id", "c1").err
 
 
 def test_status_tells_where_everything_is(running_stack: RunningStack) -> None:

@@ -176,7 +176,7 @@ async def stuck_and_resolved(under_test: System, run: str, gate: Path) -> None:
     step = await under_test.transfers.resolve(
         run, ResolveWish(wish_id="r1", action="return", to_account=f"{run}-c")
     )
-    assert (step.status, step.location) == ("compensated", "source")
+    assert (step.status, step.location) == ("compensated", "returned")
     assert await under_test.balance(f"{run}-c") == ("100.00", "0.00")
 
 

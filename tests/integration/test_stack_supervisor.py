@@ -203,13 +203,14 @@ def test_an_unreachable_temporal_of_the_users_is_one_clear_line(
 
 
 SUPERVISE = """
-import json, os, sys
+import contextlib, json, os, sys
 from pathlib import Path
 from tests.integration import test_stack_supervisor as t
 import stack
 with stack.up(t.config(Path(sys.argv[1]), t.stand_in(), t.stand_in("projector"))) as running:
-    print(json.dumps(running.info.processes), flush=True)
-    running.wait()
+    with contextlib.suppress(KeyboardInterrupt):  # the signal may come before the wait
+        print(json.dumps(running.info.processes), flush=True)
+        running.wait()
 print("stopped in order", flush=True)
 """
 

@@ -86,6 +86,7 @@ COMMANDS: dict[str, Command] = {
     "unknown outcome": RecordUnknownOutcome(at=AT, leg="destination", key="k", reason="timeout"),
     "release": ReleaseSource(at=AT),
     "refund": RefundSource(at=AT, to_account="a-1"),
+    "refund elsewhere": RefundSource(at=AT, to_account="c-1"),
     "finish": FinishCompensation(at=AT),
     "block": BlockCompensation(at=AT, step="refund_source", code="account_closed", reason="closed"),
     "move to suspense": MoveToSuspense(at=AT),
@@ -110,11 +111,13 @@ PASTS: dict[str, list[str]] = {
     "stuck in_transit": [*_BACK_TRANSIT, "block"],
     "stuck suspense": [*_BACK_TRANSIT, "block", "move to suspense"],
     "stuck source": [*_BACK_HELD, "release", "block"],
+    "stuck returned": [*_BACK_TRANSIT, "block", "move to suspense", "refund elsewhere"],
     "completed destination": [*_TRANSIT, "credit"],
     "rejected source": ["initiate", "reject"],
     "cancelled source": ["initiate", "cancel"],
     "cancelled source tombstone": ["release"],
     "compensated source": [*_BACK_HELD, "release", "finish"],
+    "compensated returned": [*_BACK_TRANSIT, "block", "refund elsewhere", "finish"],
 }
 
 Row = tuple[type[Event] | None, str]
@@ -155,10 +158,20 @@ TABLE: dict[tuple[str, str], Row] = {
     ("stuck in_transit", "credit"): (DestinationCredited, "completed destination"),
     ("stuck suspense", "credit"): (DestinationCredited, "completed destination"),
     ("stuck source", "finish"): (TransferCompensated, "compensated source"),
+    ("compensating in_transit", "refund elsewhere"): (SourceRefunded, "compensating returned"),
+    ("stuck in_transit", "refund elsewhere"): (SourceRefunded, "stuck returned"),
+    ("stuck suspense", "refund elsewhere"): (SourceRefunded, "stuck returned"),
+    ("stuck returned", "refund"): (None, "stuck returned"),
+    ("stuck returned", "move to suspense"): (None, "stuck returned"),
+    ("stuck returned", "finish"): (TransferCompensated, "compensated returned"),
 }
+for _place in ("held", "source"):
+    TABLE[f"compensating {_place}", "refund elsewhere"] = (None, f"compensating {_place}")
+for _place in ("held", "source", "returned"):
+    TABLE[f"stuck {_place}", "refund elsewhere"] = (None, f"stuck {_place}")
 for _place in ("held", "in_transit", "source"):
     TABLE[f"compensating {_place}", "block"] = (CompensationBlocked, f"stuck {_place}")
-for _place in ("held", "in_transit", "suspense", "source"):
+for _place in ("held", "in_transit", "suspense", "source", "returned"):
     TABLE[f"stuck {_place}", "resolve"] = (ResolutionRequested, f"stuck {_place}")
 for _past in PASTS:  # an undo of what is not there, or is not its to undo, does nothing
     if (_past, "release") not in TABLE:
@@ -167,6 +180,7 @@ for _past in PASTS:  # an undo of what is not there, or is not its to undo, does
 MISPLACED = {
     ("stuck held", "credit"): "money_not_under_way",
     ("stuck source", "credit"): "money_not_under_way",
+    ("stuck returned", "credit"): "money_not_under_way",
     ("compensating held", "finish"): "money_not_back",
     ("compensating in_transit", "finish"): "money_not_back",
     ("stuck held", "finish"): "money_not_back",
