@@ -19,8 +19,8 @@ from activities.steps import (
     Wish,
 )
 from domain.payment import PaymentStatus
-from workflows.inbox import Asked, Inbox
-from workflows.shield import survive_cancellation
+from workflows.inbox import Asked
+from workflows.life import Life, too_late
 from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show
 
 S = PaymentStatus
@@ -32,84 +32,69 @@ class PaymentWorkflow:
     """Workflow id `payment-<payment_id>`. Refunds and disputes come after it and are workflows of their own."""
 
     def __init__(self) -> None:
-        self._inbox: Inbox[PaymentStep] = Inbox()
-        self._step: PaymentStep | None = None
-        self._refused: ApplicationError | None = None
-        self._resting = False
+        self._life: Life[PaymentStep] = Life()
 
     @workflow.run
     async def run(self, order: PaymentOrder) -> PaymentStep:
-        try:
-            return await survive_cancellation(self._live(order), self._on_temporal_cancel)
-        except STEP_FAILED as error:
-            self._refused = refusal_of(error)
-            raise self._refused from None
-        finally:
-            self._resting = True
-            self._inbox.close(self._over(order.payment_id))
-            await workflow.wait_condition(workflow.all_handlers_finished)
+        return await self._life.lead(
+            self._course(order), self._on_temporal_cancel, lambda: self._over(order.payment_id)
+        )
 
     # --- what can be asked of it ---------------------------------------------
 
     @workflow.signal
     def cancel(self, wish: CancelWish) -> None:
         """Cancel as soon as possible, without an answer."""
-        self._inbox.put(wish)
+        self._life.inbox.put(wish)
 
     @workflow.signal
     def review(self, wish: ReviewWish) -> None:
         """A reviewer's decision, without an answer."""
-        self._inbox.put(wish)
+        self._life.inbox.put(wish)
 
     @workflow.update
     async def request_cancel(self, wish: CancelWish) -> PaymentStep:
         """Cancel, and say what that achieved; refused when it is too late."""
-        return await self._inbox.ask(wish)
+        return await self._life.inbox.ask(wish)
 
     @workflow.update
     async def request_review(self, wish: ReviewWish) -> PaymentStep:
         """Approve or reject what is held for review."""
-        return await self._inbox.ask(wish)
+        return await self._life.inbox.ask(wish)
 
     @workflow.update
     async def request_capture(self, wish: CaptureWish) -> PaymentStep:
         """Capture all or a part of what is authorised."""
-        return await self._inbox.ask(wish)
+        return await self._life.inbox.ask(wish)
 
     @workflow.update
     async def resting(self) -> PaymentStep:
         """Waits until the payment is over or waits for somebody, and says where it stands then."""
-        await workflow.wait_condition(lambda: self._resting)
-        if self._refused is not None:
-            raise self._refused
-        assert self._step is not None
-        return self._step
+        return await self._life.rest()
 
     @workflow.query
     def status(self) -> PaymentStep | None:
         """Where the payment stands; None before its first step."""
-        return self._step
+        return self._life.step
 
     # --- its life ------------------------------------------------------------
 
-    async def _live(self, order: PaymentOrder) -> PaymentStep:
-        step = self._now(await self._open(order))
+    async def _course(self, order: PaymentOrder) -> PaymentStep:
+        step = self._life.at(await self._open(order))
         while step.status in OPEN:
-            asked = self._inbox.take()
+            asked = self._life.inbox.take()
             if asked is None and step.status is S.AUTHORIZED and order.capture == "automatic":
-                step = self._now(await self._capture_all(step))
+                step = self._life.at(await self._capture_all(step))
                 continue
             if asked is None:
                 self._show(order, step)
-                self._resting = True
-                asked = await self._inbox.next(until=step.expires_at)
-                self._resting = False
-            step = self._now(await (self._expire(step) if asked is None else self._grant(asked, step)))
+                asked = await self._life.next_wish(until=step.expires_at)
+            step = self._life.at(await (self._expire(step) if asked is None else self._grant(asked, step)))
         self._show(order, step)
         return step
 
     async def _open(self, order: PaymentOrder) -> PaymentStep:
-        asked = self._inbox.take(CancelWish)
+        asked = self._life.inbox.take(CancelWish)
         early = asked.wish if asked is not None and isinstance(asked.wish, CancelWish) else None
         step = await workflow.execute_local_activity_method(
             PaymentActivities.open_payment,
@@ -163,11 +148,7 @@ class PaymentWorkflow:
                 raise AssertionError(f"not a wish about a payment: {wish!r}")
 
     def _on_temporal_cancel(self) -> None:
-        self._inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
-
-    def _now(self, step: PaymentStep) -> PaymentStep:
-        self._step = step
-        return step
+        self._life.inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
 
     def _show(self, order: PaymentOrder, step: PaymentStep) -> None:
         why = f" ({step.failure_reason})" if step.failure_reason else ""
@@ -179,10 +160,5 @@ class PaymentWorkflow:
         )
 
     def _over(self, payment_id: str) -> ApplicationError:
-        status = self._step.status if self._step is not None else S.NONE
-        return ApplicationError(
-            f"payment is not in an open status: {payment_id} is {status}",
-            {"code": "wrong_payment_status", "field": None, "kind": "WrongState"},
-            type="wrong_payment_status",
-            non_retryable=True,
-        )
+        status = self._life.step.status if self._life.step is not None else S.NONE
+        return too_late("payment", f"payment is not in an open status: {payment_id} is {status}")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def survive_cancellation(life: Coroutine[Any, Any, T], on_cancel: Callable[[], None]) -> T:
+async def survive_cancellation(life: Coroutine[Any, Any, T], on_cancel: Callable[[], object]) -> T:
     """Runs `life` to its end, however often the workflow is cancelled meanwhile; each time `on_cancel` is told.
 
     One `asyncio.shield` is not enough: the second cancellation would tear the wait, and with it the workflow, from

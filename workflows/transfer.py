@@ -25,8 +25,8 @@ from activities.transfers import (
 )
 from domain.transfer import TransferStatus
 from workflows.compensation import Compensations
-from workflows.inbox import Asked, Inbox
-from workflows.shield import survive_cancellation
+from workflows.inbox import Asked
+from workflows.life import Life, too_late
 from workflows.steps import STEP_FAILED, ledger_step, rail_call, refusal_of, show
 
 S = TransferStatus
@@ -39,73 +39,60 @@ class TransferWorkflow:
     """Workflow id `transfer-<transfer_id>`."""
 
     def __init__(self) -> None:
-        self._inbox: Inbox[TransferStep] = Inbox()
-        self._step: TransferStep | None = None
-        self._refused: ApplicationError | None = None
-        self._resting = False
+        self._life: Life[TransferStep] = Life()
         self._cancels: list[Asked[TransferStep]] = []
 
     @workflow.run
     async def run(self, order: TransferOrder) -> TransferStep:
-        try:
-            return await survive_cancellation(self._live(order), self._on_temporal_cancel)
-        except STEP_FAILED as error:
-            self._refused = refusal_of(error)
-            raise self._refused from None
-        finally:
-            self._resting = True
-            self._inbox.close(self._over(order.transfer_id))
-            await workflow.wait_condition(workflow.all_handlers_finished)
+        return await self._life.lead(
+            self._course(order), self._on_temporal_cancel, lambda: self._over(order.transfer_id)
+        )
 
     # --- what can be asked of it ---------------------------------------------
 
     @workflow.signal
     def cancel(self, wish: CancelWish) -> None:
         """Cancel if it still can be, without an answer."""
-        self._inbox.put(wish)
+        self._life.inbox.put(wish)
 
     @workflow.signal
     def review(self, wish: ReviewWish) -> None:
         """A reviewer's decision, without an answer."""
-        self._inbox.put(wish)
+        self._life.inbox.put(wish)
 
     @workflow.signal
     def resolve(self, wish: ResolveWish) -> None:
         """An operator's way out of STUCK, without an answer."""
-        self._inbox.put(wish)
+        self._life.inbox.put(wish)
 
     @workflow.update
     async def request_cancel(self, wish: CancelWish) -> TransferStep:
         """Cancel, and say what that achieved: cancelled, compensated, or refused past the pivot."""
-        return await self._inbox.ask(wish)
+        return await self._life.inbox.ask(wish)
 
     @workflow.update
     async def request_review(self, wish: ReviewWish) -> TransferStep:
         """Approve or reject what is held for review."""
-        return await self._inbox.ask(wish)
+        return await self._life.inbox.ask(wish)
 
     @workflow.update
     async def request_resolution(self, wish: ResolveWish) -> TransferStep:
         """Retry, force-complete or return what is stuck."""
-        return await self._inbox.ask(wish)
+        return await self._life.inbox.ask(wish)
 
     @workflow.update
     async def resting(self) -> TransferStep:
         """Waits until the transfer is over or waits for somebody, and says where it stands then."""
-        await workflow.wait_condition(lambda: self._resting)
-        if self._refused is not None:
-            raise self._refused
-        assert self._step is not None
-        return self._step
+        return await self._life.rest()
 
     @workflow.query
     def status(self) -> TransferStep | None:
         """Where the transfer stands; None before its first step."""
-        return self._step
+        return self._life.step
 
     # --- the path of the money -----------------------------------------------
 
-    async def _live(self, order: TransferOrder) -> TransferStep:
+    async def _course(self, order: TransferOrder) -> TransferStep:
         """Each `if` asks where the money is, not how we came here: after a crash the events may be further on."""
         undo = Compensations()
         undo.register("release_source", lambda: self._ledger(TransferActivities.release_source, order))
@@ -131,7 +118,7 @@ class TransferWorkflow:
         return step
 
     async def _reserve(self, order: TransferOrder) -> TransferStep:
-        asked = self._inbox.take(CancelWish)
+        asked = self._life.inbox.take(CancelWish)
         early = asked.wish if asked is not None and isinstance(asked.wish, CancelWish) else None
         step = await workflow.execute_local_activity_method(
             TransferActivities.open_transfer,
@@ -140,7 +127,7 @@ class TransferWorkflow:
         )
         if asked is not None:
             asked.grant(step)
-        return self._now(step)
+        return self._life.at(step)
 
     async def _reviewed(self, order: TransferOrder, step: TransferStep) -> TransferStep:
         asked = await self._next_wish(order)
@@ -148,14 +135,22 @@ class TransferWorkflow:
 
     async def _credit(self, order: TransferOrder, step: TransferStep) -> TransferStep:
         """Credit here, or at another bank first: then its clear yes or no decides, and nothing else does."""
-        paid = CreditWish(wish_id="credit")
         if step.rail is not None:
             outcome = await self._credit_by_rail(order, step.rail)
             if outcome.outcome == "refused":
                 refusal = RefusalWish(wish_id="refused", code=outcome.code, reason=outcome.reason)
                 return await self._ledger(TransferActivities.refuse_credit, order, refusal)
-            paid = CreditWish(wish_id="credit", rail_reference=outcome.reference)
-        return await self._ledger(TransferActivities.credit_destination, order, paid)
+            return await self._book(order, CreditWish(wish_id="credit", rail_reference=outcome.reference))
+        return await self._ledger(TransferActivities.credit_destination, order, CreditWish(wish_id="credit"))
+
+    async def _book(self, order: TransferOrder, paid: CreditWish) -> TransferStep:
+        """The other bank has paid: what refuses to book it here has to be mended, and is tried until it is."""
+        while True:
+            try:
+                return await self._ledger(TransferActivities.credit_destination, order, paid)
+            except STEP_FAILED as error:
+                self._show(order, f"paid by the rail, not booked here: {refusal_of(error).message}")
+                await self._pause(order, INQUIRY_LAST)
 
     async def _credit_by_rail(self, order: TransferOrder, rail: str) -> RailOutcome:
         """Send once, then inquire by the leg's key until the outcome is known. Cancels meanwhile are too late."""
@@ -188,11 +183,9 @@ class TransferWorkflow:
     async def _pause(self, order: TransferOrder, wait: timedelta) -> None:
         """Sleep, but answer who asks."""
         until = workflow.now() + wait
-        assert self._step is not None
-        self._resting = True
-        while (asked := await self._inbox.next(until)) is not None:
-            await self._grant(asked, self._decided(order, asked.wish), self._step)
-        self._resting = False
+        assert self._life.step is not None
+        while (asked := await self._life.next_wish(until)) is not None:
+            await self._grant(asked, self._decided(order, asked.wish), self._life.step)
 
     async def _compensate(self, order: TransferOrder, undo: Compensations) -> TransferStep:
         self._show(order)
@@ -213,16 +206,14 @@ class TransferWorkflow:
     async def _next_wish(self, order: TransferOrder) -> Asked[TransferStep]:
         """Nothing goes on without somebody's decision."""
         self._show(order)
-        self._resting = True
-        asked = await self._inbox.next()
-        self._resting = False
+        asked = await self._life.next_wish()
         assert asked is not None
         return asked
 
     async def _heed_cancels(self, order: TransferOrder, step: TransferStep) -> TransferStep:
         """What was asked while a leg was under way. A cancel that works is answered when its undoing is done."""
         while step.status in (S.RESERVED, S.IN_TRANSIT):
-            asked = self._inbox.take(CancelWish)
+            asked = self._life.inbox.take(CancelWish)
             if asked is None:
                 break
             step = await self._decided(order, asked.wish)
@@ -259,7 +250,7 @@ class TransferWorkflow:
 
     def _settle_cancels(self, step: TransferStep) -> None:
         """Whoever asked to cancel learns what came of it."""
-        while (asked := self._inbox.take(CancelWish)) is not None:
+        while (asked := self._life.inbox.take(CancelWish)) is not None:
             self._cancels.append(asked)
         for asked in self._cancels:
             if step.status in (S.CANCELLED, S.COMPENSATED, S.STUCK):
@@ -278,18 +269,14 @@ class TransferWorkflow:
         """One leg's append, by the name of its activity."""
         summary = leg.__name__.replace("_", " ")
         step = await workflow.execute_local_activity_method(leg, args=[order, *wish], **ledger_step(summary))
-        return self._now(step)
+        return self._life.at(step)
 
     def _on_temporal_cancel(self) -> None:
-        self._inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
-
-    def _now(self, step: TransferStep) -> TransferStep:
-        self._step = step
-        return step
+        self._life.inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
 
     def _show(self, order: TransferOrder, note: str | None = None) -> None:
-        assert self._step is not None
-        step, why = self._step, note or self._step.failure_reason
+        assert self._life.step is not None
+        step, why = self._life.step, note or self._life.step.failure_reason
         show(
             step.status,
             step.user,
@@ -298,10 +285,5 @@ class TransferWorkflow:
         )
 
     def _over(self, transfer_id: str) -> ApplicationError:
-        status = self._step.status if self._step is not None else S.NONE
-        return ApplicationError(
-            f"transfer is not in a status that allows this: {transfer_id} is {status}",
-            {"code": "wrong_transfer_status", "field": None, "kind": "WrongState"},
-            type="wrong_transfer_status",
-            non_retryable=True,
-        )
+        status = self._life.step.status if self._life.step is not None else S.NONE
+        return too_late("transfer", f"transfer is not in a status that allows this: {transfer_id} is {status}")
