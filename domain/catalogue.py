@@ -40,7 +40,7 @@ EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
     PAYMENT: payment.evolve,
     TRANSFER: transfer.evolve,
 }
-STATE_VERSION: Mapping[str, int] = {ACCOUNT: 1, PAYMENT: 1, TRANSFER: 1}
+STATE_VERSION: Mapping[str, int] = {ACCOUNT: 1, PAYMENT: 2, TRANSFER: 2}
 """Raised when a state's fields change: older snapshots are then ignored and rebuilt."""
 
 

@@ -212,7 +212,6 @@ def resolve_transfer(leg: Leg, transfer_id: str, command: RequestResolution) -> 
         _exchange(leg, transfer, command.at)
         _deliver(leg, transfer_id, CreditDestination(at=command.at), "resolution")
         return
-    release_source(leg, transfer_id, ReleaseSource(at=command.at))
     to_account = transfer.from_account
     if command.action == "return" and command.to_account is not None:
         to_account = command.to_account
