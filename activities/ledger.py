@@ -67,7 +67,7 @@ class Ledger:
         if stored is None:
             return False
         if stored.fingerprint != fingerprint(content):
-            raise Conflict("idempotency_conflict", f"{key} was asked for before with another content")
+            raise Conflict("idempotency_conflict", f"this id was used before with another content: {key}")
         return True
 
     async def run(self, command: LedgerCommand[Result]) -> Result:

@@ -22,10 +22,18 @@ from cli.arguments import (
 from cli.ids import new_id
 from cli.output import REFUSED, JsonOption, console, errors, print_json
 from cli.session import ACTOR, DATA, DataOption, Session, run, usage
-from domain.transfer import TransferStatus
+from domain.transfer import Location, TransferStatus
 
 ACTIONS = {"retry": "retry", "force-complete": "force_complete", "return": "return"}
 SIGNS = {TransferStatus.COMPLETED: "green", TransferStatus.REJECTED: "red", TransferStatus.STUCK: "red"}
+WHERE = {
+    Location.SOURCE: "is at source",
+    Location.HELD: "is held at source",
+    Location.IN_TRANSIT: "is in transit",
+    Location.SUSPENSE: "is in suspense",
+    Location.DESTINATION: "is at destination",
+    Location.RETURNED: "was returned to the account named",
+}
 UNDER_WAY = (TransferStatus.COMPLETED, TransferStatus.IN_REVIEW, TransferStatus.IN_TRANSIT)
 
 
@@ -37,7 +45,7 @@ def say(step: TransferStep, as_json: bool) -> None:
         colour = SIGNS.get(step.status, "yellow")
         console.print(
             f"transfer [bold]{step.transfer_id}[/bold] [{colour}]{step.status}[/{colour}]: "
-            f"{step.amount} is at {step.location.value.replace('_', ' ')}",
+            f"{step.amount} {WHERE[step.location]}",
             soft_wrap=True,
         )
         if step.failure_reason:
