@@ -235,7 +235,7 @@ def _credit(command: CreditDestination, transfer: Transfer) -> DestinationCredit
 def _finish(transfer: Transfer) -> TransferCompensated:
     transfer.must_be(S.COMPENSATING, S.STUCK)
     if transfer.location not in (Location.SOURCE, Location.RETURNED):
-        raise Conflict("money_not_back", f"the money of {transfer.transfer_id} is not back at its source")
+        raise Conflict("money_not_back", f"the money of {transfer.transfer_id} is not back")
     return TransferCompensated()
 
 
