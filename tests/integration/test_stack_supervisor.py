@@ -203,10 +203,11 @@ def test_an_unreachable_temporal_of_the_users_is_one_clear_line(
 
 
 SUPERVISE = """
-import contextlib, json, os, sys
+import contextlib, json, os, signal, sys
 from pathlib import Path
 from tests.integration import test_stack_supervisor as t
 import stack
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in a shell's background inherit it ignored
 with stack.up(t.config(Path(sys.argv[1]), t.stand_in(), t.stand_in("projector"))) as running:
     with contextlib.suppress(KeyboardInterrupt):  # the signal may come before the wait
         print(json.dumps(running.info.processes), flush=True)
