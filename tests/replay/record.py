@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import tempfile
 import uuid
@@ -85,11 +86,10 @@ async def _save(client: Client, workflow_id: str, name: str) -> None:
 def without_machine(value: Any) -> Any:
     """A history says on whose machine it was made, in identities and stack traces; replaying needs neither."""
     if isinstance(value, dict):
-        kept = {name: without_machine(inner) for name, inner in value.items() if name != "stackTrace"}
-        return kept | ({"identity": "somebody@somewhere"} if "identity" in kept else {})
+        return {name: without_machine(inner) for name, inner in value.items() if name != "stackTrace"}
     if isinstance(value, list):
         return [without_machine(inner) for inner in value]
-    return value
+    return re.sub(r"^\d+@[\w.-]+", "1@somewhere", value) if isinstance(value, str) else value
 
 
 if __name__ == "__main__":
