@@ -45,6 +45,10 @@ class LedgerCommand(Generic[Result]):
     result: Callable[[Leg], Result]
     returns: type[Result]
     actor: str
+    trace: str | None = None
+    """W3C traceparent of the request that asked for it; kept with the events, no part of the content."""
+    if_version: int | None = None
+    """Only while the first stream is at this version."""
     repeat_shows_now: bool = False
     """A repeat gets the stored outcome; with this set, where things stand now (what a re-run workflow needs)."""
 
@@ -60,6 +64,11 @@ class Ledger:
         """The stream's state now, from the log."""
         state, _ = await self._aggregates.state(stream)
         return state
+
+    async def states(self, streams: Sequence[str]) -> dict[str, State]:
+        """The streams' states now, from the log."""
+        found = await self._aggregates.states(streams)
+        return {stream: state for stream, (state, _) in found.items()}
 
     async def repeats(self, key: str, content: BaseModel) -> bool:
         """Whether `key` was carried out before. Raises Conflict `idempotency_conflict` if with another content."""
@@ -88,8 +97,9 @@ class Ledger:
             fingerprint(command.content),
             command.streams,
             decide,
-            {"correlation_id": command.streams[0], "actor": command.actor},
+            _metadata(command),
             utc_now(),
+            command.if_version,
         )
         await reach(f"{command.name}:after_commit")
         if handled.repeated and command.repeat_shows_now:
@@ -97,6 +107,11 @@ class Ledger:
         return command.returns.model_validate(handled.outcome)
 
 
+def _metadata(command: LedgerCommand[Result]) -> dict[str, str]:
+    told = {"correlation_id": command.streams[0], "actor": command.actor}
+    return told if command.trace is None else {**told, "traceparent": command.trace}
+
+
 def fingerprint(content: BaseModel) -> bytes:
-    """What tells a repeat of a command from another one under the same key; when it was asked does not."""
-    return hashlib.sha256(content.model_dump_json(exclude={"at"}).encode()).digest()
+    """What tells a repeat of a command from another one under the same key; when and on whose trace do not."""
+    return hashlib.sha256(content.model_dump_json(exclude={"at", "trace"}).encode()).digest()

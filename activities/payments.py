@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -57,6 +57,18 @@ class OpenPayment(BaseModel):
     cancelled: CancelWish | None = None
 
 
+def payment_terms(order: PaymentOrder, settings: Settings, now: datetime) -> PaymentTerms:
+    """What the payer agrees to: the order, and the fee and expiry that the settings add."""
+    expires_in = settings.payment_expires_in_s if order.expires_in_s is None else order.expires_in_s
+    return PaymentTerms(
+        at=now,
+        expires_at=now + timedelta(seconds=expires_in),
+        fee_rate=settings.fee_rate,
+        fee_account=settings.fee_account_for(order.amount.currency),
+        **{name: value for name, value in order if name not in ("expires_in_s", "actor", "trace")},
+    )
+
+
 class PaymentActivities:
     """Bound to a process's ledger and settings in worker.py."""
 
@@ -68,14 +80,7 @@ class PaymentActivities:
     async def open_payment(self, request: OpenPayment) -> PaymentStep:
         """Initiate, screen and authorise; ends authorized, in_review, failed or (cancelled before) cancelled."""
         order, cancelled, now, settings = request.order, request.cancelled, utc_now(), self._settings
-        expires_in = settings.payment_expires_in_s if order.expires_in_s is None else order.expires_in_s
-        terms = PaymentTerms(
-            at=now,
-            expires_at=now + timedelta(seconds=expires_in),
-            fee_rate=settings.fee_rate,
-            fee_account=settings.fee_account_for(order.amount.currency),
-            **{name: value for name, value in order if name not in ("expires_in_s", "actor")},
-        )
+        terms = payment_terms(order, settings, now)
         cancel = None if cancelled is None else CancelPayment(at=now, reason=cancelled.reason)
         stream = payment_stream(order.payment_id)
         with refusals():
@@ -89,6 +94,7 @@ class PaymentActivities:
                     result=lambda leg: PaymentStep.of(leg.payment(order.payment_id)),
                     returns=PaymentStep,
                     actor=order.actor,
+                    trace=order.trace,
                     repeat_shows_now=True,
                 )
             )
@@ -160,6 +166,7 @@ class PaymentActivities:
                     result=lambda leg: PaymentStep.of(leg.payment(ref.payment_id)),
                     returns=PaymentStep,
                     actor=wish.actor,
+                    trace=wish.trace,
                     repeat_shows_now=True,
                 )
             )

@@ -14,6 +14,8 @@ from domain.transfer_messages import Quote, ResolutionAction
 
 
 class _Data(BaseModel):
+    """`trace` is the traceparent of the request, if any: told to the events, no part of the content."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -31,6 +33,7 @@ class PaymentOrder(_Data):
     tags: tuple[Tag, ...] = Field(default=(), max_length=20)
     metadata: Metadata = Field(default={}, max_length=20)
     actor: Id = "system"
+    trace: Text | None = None
 
 
 class TransferOrder(_Data):
@@ -45,6 +48,7 @@ class TransferOrder(_Data):
     purpose: Text | None = None
     metadata: Metadata = Field(default={}, max_length=20)
     actor: Id = "system"
+    trace: Text | None = None
 
 
 class Wish(_Data):
@@ -52,6 +56,7 @@ class Wish(_Data):
 
     wish_id: Name
     actor: Id = "system"
+    trace: Text | None = None
 
 
 class CancelWish(Wish):

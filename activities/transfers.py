@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -70,6 +71,11 @@ class BlockWish(Wish):
     reason: Text
 
 
+def transfer_terms(order: TransferOrder, now: datetime) -> TransferTerms:
+    """The order as the domain takes it."""
+    return TransferTerms(at=now, **{name: value for name, value in order if name not in ("actor", "trace")})
+
+
 class TransferActivities:
     """Bound to a process's ledger and settings in worker.py. `order` tells each leg which accounts it is about."""
 
@@ -81,7 +87,7 @@ class TransferActivities:
     async def open_transfer(self, request: OpenTransfer) -> TransferStep:
         """Initiate, screen and reserve; ends reserved, in_review, rejected or (cancelled before) cancelled."""
         order, cancelled, now = request.order, request.cancelled, utc_now()
-        terms = TransferTerms(at=now, **{name: value for name, value in order if name != "actor"})
+        terms = transfer_terms(order, now)
         until = now + self._settings.reservation_expiry
         cancel = None if cancelled is None else CancelTransfer(at=now, reason=cancelled.reason)
         stream = transfer_stream(order.transfer_id)
@@ -96,6 +102,7 @@ class TransferActivities:
                     result=lambda leg: TransferStep.of(leg.transfer(order.transfer_id), order.transfer_id),
                     returns=TransferStep,
                     actor=order.actor,
+                    trace=order.trace,
                     repeat_shows_now=True,
                 )
             )
@@ -284,6 +291,7 @@ class TransferActivities:
                     result=lambda leg: TransferStep.of(leg.transfer(order.transfer_id), order.transfer_id),
                     returns=TransferStep,
                     actor=content.actor,
+                    trace=content.trace,
                     repeat_shows_now=True,
                 )
             )

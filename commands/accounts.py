@@ -21,12 +21,22 @@ from domain.money import Money
 from domain.streams import account_stream
 
 
+def account_key(account_id: str, action: str) -> str:
+    """The command id of `open`, or of `deposit:<command_id>` and the like."""
+    return f"{account_stream(account_id)}:{action}"
+
+
 class AccountCommands:
     """`command_id` is the idempotency key: the same one with the same content returns the first answer."""
 
-    def __init__(self, ledger: Ledger, actor: str) -> None:
+    def __init__(
+        self, ledger: Ledger, actor: str, *, trace: str | None = None, if_version: int | None = None
+    ) -> None:
+        """`trace` goes with the events; with `if_version` nothing is done to an account at another version."""
         self._ledger = ledger
         self._actor = actor
+        self._trace = trace
+        self._if_version = if_version
 
     async def open(
         self,
@@ -100,12 +110,14 @@ class AccountCommands:
         return await self._ledger.run(
             LedgerCommand(
                 name=f"account.{key.partition(':')[0]}",
-                key=f"{stream}:{key}",
+                key=account_key(account_id, key),
                 content=command,
                 streams=[stream],
                 act=act,
                 result=lambda leg: AccountStep.of(leg.account(account_id)),
                 returns=AccountStep,
                 actor=self._actor,
+                trace=self._trace,
+                if_version=self._if_version,
             )
         )

@@ -6,6 +6,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 
 from activities.ledger import Ledger, utc_now
+from activities.payments import payment_terms
 from activities.steps import (
     CancelWish,
     CaptureWish,
@@ -21,15 +22,29 @@ from activities.steps import (
 from commands.running import WorkflowOver, ask, resting, result_of, start_workflow, update_id, workflow_missing
 from domain import payment
 from domain.errors import Conflict, InvalidInput
-from domain.money import positive
+from domain.leg import Leg
+from domain.money import Money, positive
 from domain.payment import Payment, PaymentStatus
+from domain.payment_legs import open_payment
 from domain.payment_messages import CancelPayment, CapturePayment
 from domain.review import ApproveReview
-from domain.streams import payment_stream
+from domain.streams import account_stream, payment_stream
 from settings import Settings
 from workflows.after_payment import DisputeWorkflow, RefundWorkflow
 from workflows.payment import PaymentWorkflow
 from workflows.steps import ACCOUNTS, KIND, STATUS
+
+
+def authorize_key(payment_id: str) -> str:
+    """The command id of a payment's first step."""
+    return f"{payment_stream(payment_id)}:payer:authorize"
+
+
+def must_move(amount: Money, from_account: str, to_account: str) -> None:
+    """Raises InvalidInput where an order moves nothing."""
+    positive(amount)
+    if from_account == to_account:
+        raise InvalidInput("same_account", "cannot transfer to the same account", "to_account")
 
 
 class PaymentCommands:
@@ -42,9 +57,7 @@ class PaymentCommands:
 
     async def start(self, order: PaymentOrder) -> bool:
         """Starts the payment's workflow; False where it had been started before with the same content."""
-        positive(order.amount)
-        if order.from_account == order.to_account:
-            raise InvalidInput("same_account", "cannot transfer to the same account", "to_account")
+        must_move(order.amount, order.from_account, order.to_account)
         stream = payment_stream(order.payment_id)
         _, started = await start_workflow(
             self._client,
@@ -56,8 +69,19 @@ class PaymentCommands:
             search_attributes=search_attributes("payment", "pending", order.from_account, order.to_account),
         )
         if not started:
-            await self._ledger.repeats(f"{stream}:payer:authorize", order)
+            await self._ledger.repeats(authorize_key(order.payment_id), order)
         return started
+
+    async def check(self, order: PaymentOrder) -> None:
+        """Raises the refusal that this order would meet as things stand, before anything is started for it.
+
+        A payment that fails for want of funds is no refusal: it is started, and its failure recorded.
+        """
+        must_move(order.amount, order.from_account, order.to_account)
+        streams = [account_stream(order.from_account), account_stream(order.to_account)]
+        states = await self._ledger.states(streams)
+        leg = Leg({**states, payment_stream(order.payment_id): Payment()})
+        open_payment(leg, payment_terms(order, self._settings, utc_now()), self._settings.screening)
 
     async def pay(self, order: PaymentOrder) -> PaymentStep:
         """Starts it and says where it stands once it is over or waits for somebody."""

@@ -6,17 +6,24 @@ from temporalio.client import Client
 
 from activities.ledger import Ledger, utc_now
 from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep, Wish
-from commands.payments import search_attributes
+from activities.transfers import transfer_terms
+from commands.payments import must_move, search_attributes
 from commands.running import WorkflowOver, ask, resting, start_workflow, update_id, workflow_missing
 from domain import transfer
-from domain.errors import Conflict, InvalidInput
-from domain.money import positive
+from domain.errors import Conflict
+from domain.leg import Leg
 from domain.review import ApproveReview
-from domain.streams import transfer_stream
+from domain.streams import account_stream, transfer_stream
 from domain.transfer import Transfer, TransferStatus
+from domain.transfer_legs import open_transfer
 from domain.transfer_messages import CancelTransfer, RequestResolution
 from settings import Settings
 from workflows.transfer import TransferWorkflow
+
+
+def reserve_key(transfer_id: str) -> str:
+    """The command id of a transfer's first step."""
+    return f"{transfer_stream(transfer_id)}:source:reserve"
 
 
 class TransferCommands:
@@ -29,9 +36,7 @@ class TransferCommands:
 
     async def start(self, order: TransferOrder) -> bool:
         """Starts the saga; False where it had been started before with the same content."""
-        positive(order.amount)
-        if order.from_account == order.to_account:
-            raise InvalidInput("same_account", "cannot transfer to the same account", "to_account")
+        must_move(order.amount, order.from_account, order.to_account)
         stream = transfer_stream(order.transfer_id)
         _, started = await start_workflow(
             self._client,
@@ -43,8 +48,19 @@ class TransferCommands:
             search_attributes=search_attributes("transfer", "initiated", order.from_account, order.to_account),
         )
         if not started:
-            await self._ledger.repeats(f"{stream}:source:reserve", order)
+            await self._ledger.repeats(reserve_key(order.transfer_id), order)
         return started
+
+    async def check(self, order: TransferOrder) -> None:
+        """Raises the refusal that this order would meet as things stand, before anything is started for it.
+
+        A transfer that its source cannot pay is no refusal: it is started, and its rejection recorded.
+        """
+        must_move(order.amount, order.from_account, order.to_account)
+        streams = [account_stream(order.from_account), account_stream(order.to_account)]
+        states = await self._ledger.states(streams)
+        now, leg = utc_now(), Leg({**states, transfer_stream(order.transfer_id): Transfer()})
+        open_transfer(leg, transfer_terms(order, now), now, self._settings.screening)
 
     async def transfer(self, order: TransferOrder) -> TransferStep:
         """Starts it and says where it stands once it is over or waits for somebody."""

@@ -2,6 +2,7 @@
 
     EventStoreError
     ├── IdempotencyConflictError   the command id is known with other content        idempotency_conflict
+    ├── VersionMismatch            the stream is not at the version asked for        version_mismatch
     ├── ConcurrencyError           others kept changing the streams                  concurrency_conflict
     ├── StoreUnavailable           Postgres cannot be reached, or did not answer     store_unavailable
     ├── InvalidAppend              the request itself is wrong: a bug of the caller  invalid_append
@@ -28,6 +29,12 @@ class IdempotencyConflictError(EventStoreError):
     def __init__(self, command_id: str) -> None:
         super().__init__(f"command id {command_id} was already used for another command")
         self.command_id = command_id
+
+
+class VersionMismatch(EventStoreError):
+    """The command was to be carried out at another version of its stream only. Nothing was stored."""
+
+    code = "version_mismatch"
 
 
 class ConcurrencyError(EventStoreError):

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from eventstore.aggregate_loader import AggregateLoader
 from eventstore.attempts import backoff_s
 from eventstore.codec import Codec, Decision, Handled
-from eventstore.errors import ConcurrencyError, IdempotencyConflictError
+from eventstore.errors import ConcurrencyError, IdempotencyConflictError, VersionMismatch
 from eventstore.events import (
     Appended,
     AppendRequest,
@@ -48,6 +48,7 @@ class _Command(Generic[State]):
     decide: Callable[[dict[str, State]], Decision]
     metadata: Mapping[str, Any]
     recorded_at: datetime
+    if_version: int | None
 
 
 class Aggregates(Generic[State]):
@@ -81,16 +82,18 @@ class Aggregates(Generic[State]):
         decide: Callable[[dict[str, State]], Decision],
         metadata: Mapping[str, Any],
         recorded_at: datetime,
+        if_version: int | None = None,
     ) -> Handled:
         """Have `decide` look at the streams' states, and store what it decided; at most once per command id.
 
         `decide` may be called several times and must be pure; what it raises is a refusal and comes out of here
         once it stands on fresh states, unless the command was stored before: then the stored outcome is returned.
-        Nothing is stored where it decides on no events. Raises IdempotencyConflictError, ConcurrencyError, and
-        StoreUnavailable (outcome unknown: call again with the same command id).
+        Nothing is stored where it decides on no events. `if_version`: only while the first stream is at it. Raises
+        IdempotencyConflictError, VersionMismatch, ConcurrencyError, and StoreUnavailable (outcome unknown: call
+        again with the same command id).
         """
         names = tuple(dict.fromkeys(streams))
-        command = _Command(command_id, fingerprint, names, decide, metadata, recorded_at)
+        command = _Command(command_id, fingerprint, names, decide, metadata, recorded_at, if_version)
         async with self._locks.hold(names):
             known, fresh = await self._loader.recall(names)
             for attempt in range(self._max_attempts):
@@ -106,8 +109,12 @@ class Aggregates(Generic[State]):
 
     async def state(self, stream: str) -> tuple[State, int]:
         """The stream's state and version now, from the log."""
-        known = (await self._loader.refresh([stream]))[stream]
-        return known.state, known.version
+        return (await self.states([stream]))[stream]
+
+    async def states(self, streams: Sequence[str]) -> dict[str, tuple[State, int]]:
+        """The streams' states and versions now, as of one instant where none of them is cached."""
+        known = await self._loader.refresh(list(dict.fromkeys(streams)))
+        return {stream: (known[stream].state, known[stream].version) for stream in known}
 
     async def close(self) -> None:
         """Wait for snapshots that are being saved."""
@@ -118,6 +125,14 @@ class Aggregates(Generic[State]):
         self, command: _Command[State], known: dict[str, Known[State]], fresh: bool
     ) -> Handled | None:
         """Decide and append once. None: decide again on fresh states."""
+        at = known[command.streams[0]].version
+        if command.if_version is not None and at != command.if_version:
+            if not fresh:
+                return None
+            repeat = await self._stored_outcome(command)
+            if repeat is not None:
+                return repeat
+            raise VersionMismatch(f"{command.streams[0]} is at version {at}, not {command.if_version}")
         try:
             decision = command.decide({stream: known[stream].state for stream in command.streams})
         except Exception:

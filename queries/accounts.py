@@ -40,7 +40,7 @@ def get_account(account_id: str) -> Question[AccountView]:
         rows = await fetch(GET, (account_id,))
         if not rows:
             raise NotFound(f"account {account_id} does not exist")
-        return _account(rows[0])
+        return account_of(rows[0])
 
     return Question("get_account", ("accounts",), ask)
 
@@ -54,7 +54,7 @@ def list_accounts(
 
     async def ask(fetch: Fetch) -> Page[AccountView]:
         rows = await fetch(LIST, {"user_id": user_id, "before": before, "rows": limit + 1})
-        return page_of(rows, limit, "accounts", lambda row: (row["created_position"],), _account)
+        return page_of(rows, limit, "accounts", lambda row: (row["created_position"],), account_of)
 
     return Question("list_accounts", ("accounts",), ask)
 
@@ -65,7 +65,7 @@ def find_account_by_iban(iban: str, currency: str | None = None) -> Question[Acc
 
     async def ask(fetch: Fetch) -> AccountView | None:
         rows = await fetch(FIND_BY_IBAN, {"iban": plain, "currency": currency})
-        return _account(rows[0]) if rows else None
+        return account_of(rows[0]) if rows else None
 
     return Question("find_account_by_iban", ("accounts",), ask)
 
@@ -85,7 +85,8 @@ def account_entries(account_id: str, limit: int = 50, cursor: str | None = None)
     return Question("account_entries", ("ledger_entries", "accounts", "payments"), ask)
 
 
-def _account(row: Row) -> AccountView:
+def account_of(row: Row) -> AccountView:
+    """A row of the view, as it is told."""
     currency = row["currency"]
     return AccountView(
         account_id=row["account_id"],

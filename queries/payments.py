@@ -44,7 +44,7 @@ def get_payment(payment_id: str) -> Question[PaymentView]:
         rows = await fetch(GET, (payment_id,))
         if not rows:
             raise NotFound(f"payment {payment_id} does not exist")
-        return _payment(rows[0])
+        return payment_of(rows[0])
 
     return Question("get_payment", ("payments",), ask)
 
@@ -56,7 +56,7 @@ def list_payments(limit: int = 50, cursor: str | None = None) -> Question[Page[P
 
     async def ask(fetch: Fetch) -> Page[PaymentView]:
         rows = await fetch(LIST, {"before": before, "rows": limit + 1})
-        return page_of(rows, limit, "payments", lambda row: (row["created_position"],), _payment)
+        return page_of(rows, limit, "payments", lambda row: (row["created_position"],), payment_of)
 
     return Question("list_payments", ("payments",), ask)
 
@@ -68,7 +68,7 @@ def list_user_payments(user_id: str, limit: int = 50, cursor: str | None = None)
 
     async def ask(fetch: Fetch) -> Page[PaymentView]:
         rows = await fetch(LIST_OF_USER, {"user_id": user_id, "before": before, "rows": limit + 1})
-        return page_of(rows, limit, "user_payments", lambda row: (row["created_position"],), _payment)
+        return page_of(rows, limit, "user_payments", lambda row: (row["created_position"],), payment_of)
 
     return Question("list_user_payments", ("payments",), ask)
 
@@ -87,7 +87,7 @@ def user_payment_summary(user_id: str) -> Question[UserPaymentSummary]:
             pending_payments=sum(row["pending_payments"] for row in rows),
             last_payment_date=max((row["last_payment_at"] for row in rows), default=None),
             by_currency={row["currency"]: _totals(row) for row in rows},
-            recent_payments=tuple(_payment(row) for row in recent),
+            recent_payments=tuple(payment_of(row) for row in recent),
         )
 
     return Question("user_payment_summary", ("user_payment_summary", "payments"), ask)
@@ -102,7 +102,8 @@ def _totals(row: Row) -> UserTotals:
     )
 
 
-def _payment(row: Row) -> PaymentView:
+def payment_of(row: Row) -> PaymentView:
+    """A row of the view, as it is told."""
     currency = row["currency"]
     held = row["amount"] - row["captured"] if row["status"] in ("authorized", "partially_captured") else 0
     money: Row = {name: wire(row[name], currency) for name in ("amount", "captured", "refunded", "fee")}

@@ -32,6 +32,8 @@ CHECKPOINT: LiteralString = """
 SELECT COALESCE(min(position), 0) AS position, count(*) AS views FROM read.checkpoints WHERE view = ANY (%s)
 """
 
+CHECKPOINTS: LiteralString = "SELECT view, position FROM read.checkpoints WHERE view = ANY (%s)"
+
 _POLL_S = 0.01
 _LONGEST_WAIT_S = 60.0
 _SWAPPED = (psycopg.errors.UndefinedTable, psycopg.errors.FeatureNotSupported)
@@ -102,6 +104,17 @@ class Reader:
             raise ReadUnavailable(f"Postgres did not answer: {str(error)[:200]}") from error
         assert row is not None
         return int(row[0]) if row[1] == len(set(views)) else 0
+
+    async def positions(self, views: Sequence[str]) -> dict[str, int]:
+        """Of each of the views that is there. Raises ReadUnavailable."""
+        try:
+            async with self._pool.connection() as connection:
+                rows = await (await connection.execute(CHECKPOINTS, (list(views),))).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return {}
+        except (psycopg.OperationalError, PoolTimeout, OSError) as error:
+            raise ReadUnavailable(f"Postgres did not answer: {str(error)[:200]}") from error
+        return {row[0]: int(row[1]) for row in rows}
 
     async def wait_for_position(self, views: Sequence[str], position: int, timeout_s: float) -> bool:
         """Whether every view has taken in `position` within the time (a minute at most). Looks every 10 ms."""

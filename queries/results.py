@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, Final
+
+from pydantic import WithJsonSchema
+
+RATE: Final = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]}
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ class PaymentAnalytics:
     total_payments: int
     total_amount: dict[str, str]
     average_amount: dict[str, str]
-    success_rate: Decimal | None
+    success_rate: Annotated[Decimal | None, WithJsonSchema(RATE)]
     payments_by_currency: dict[str, int]
     payments_by_status: dict[str, int]
     daily_volume: tuple[DailyVolume, ...]

@@ -39,7 +39,7 @@ def get_transfer(transfer_id: str) -> Question[TransferView]:
         rows = await fetch(GET, (transfer_id,))
         if not rows:
             raise NotFound(f"transfer {transfer_id} does not exist")
-        return _transfer(rows[0])
+        return transfer_of(rows[0])
 
     return Question("get_transfer", ("transfers",), ask)
 
@@ -58,7 +58,7 @@ def list_transfers(
     async def ask(fetch: Fetch) -> Page[TransferView]:
         wanted = {"statuses": chosen, "user_id": user_id, "before": before, "rows": limit + 1}
         rows = await fetch(LIST, wanted)
-        return page_of(rows, limit, "transfers", lambda row: (row["created_position"],), _transfer)
+        return page_of(rows, limit, "transfers", lambda row: (row["created_position"],), transfer_of)
 
     return Question("list_transfers", ("transfers",), ask)
 
@@ -76,7 +76,8 @@ def in_transit_and_suspense(place: str | None = None, limit: int = 200) -> Quest
     return Question("in_transit_and_suspense", ("in_transit_and_suspense",), ask)
 
 
-def _transfer(row: Row) -> TransferView:
+def transfer_of(row: Row) -> TransferView:
+    """A row of the view, as it is told."""
     currency = row["currency"]
     as_they_are = (
         "transfer_id status location from_account from_user to_account to_user rail quote reference purpose "

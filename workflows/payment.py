@@ -84,7 +84,7 @@ class PaymentWorkflow:
         while step.status in OPEN:
             asked = self._life.inbox.take()
             if asked is None and step.status is S.AUTHORIZED and order.capture == "automatic":
-                step = self._life.at(await self._capture_all(step))
+                step = self._life.at(await self._capture_all(order, step))
                 continue
             if asked is None:
                 self._show(order, step)
@@ -105,10 +105,10 @@ class PaymentWorkflow:
             asked.grant(step)
         return step
 
-    async def _capture_all(self, step: PaymentStep) -> PaymentStep:
+    async def _capture_all(self, order: PaymentOrder, step: PaymentStep) -> PaymentStep:
         """Automatic capture. Where an account refuses it, the payer gets its hold back."""
         try:
-            return await self._do(CaptureWish(wish_id="automatic"), step)
+            return await self._do(CaptureWish(wish_id="automatic", trace=order.trace), step)
         except STEP_FAILED as error:
             refusal = refusal_of(error)
             return await self._do(CancelWish(wish_id="capture-refused", reason=refusal.message), step)

@@ -1,0 +1,35 @@
+"""The index of everything that can be done: the name of a command and what carries it out.
+
+Account commands append to the log at once; payments and transfers start a workflow or ask a running one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from commands.accounts import AccountCommands
+from commands.dead_letters import retry
+from commands.payments import PaymentCommands
+from commands.transfers import TransferCommands
+
+COMMANDS: Mapping[str, Callable[..., Awaitable[Any]]] = {
+    "open_account": AccountCommands.open,
+    "deposit": AccountCommands.deposit,
+    "withdraw": AccountCommands.withdraw,
+    "freeze": AccountCommands.freeze,
+    "unfreeze": AccountCommands.unfreeze,
+    "close": AccountCommands.close,
+    "create_payment": PaymentCommands.start,
+    "capture": PaymentCommands.capture,
+    "cancel_payment": PaymentCommands.cancel,
+    "review_payment": PaymentCommands.review,
+    "refund": PaymentCommands.refund,
+    "open_dispute": PaymentCommands.dispute,
+    "resolve_dispute": PaymentCommands.resolve_dispute,
+    "create_transfer": TransferCommands.start,
+    "cancel_transfer": TransferCommands.cancel,
+    "review_transfer": TransferCommands.review,
+    "resolve_transfer": TransferCommands.resolve,
+    "retry_dead_letter": retry,
+}

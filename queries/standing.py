@@ -1,0 +1,76 @@
+"""Where an account, payment or transfer stands by the log, in the words of the views.
+
+Answers to writes come from here: a view may be milliseconds behind. The views' own handlers make them, so that an
+answer to a write and a later read cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from domain import catalogue
+from domain.account import Account
+from domain.account_messages import AccountClosed, AccountFrozen, AccountUnfrozen, Entry
+from domain.payment import Payment
+from domain.streams import account_stream, category_of
+from eventstore.events import RecordedEvent
+from eventstore.lookups import LATEST, Lookups
+from projections.decoding import decode
+from projections.model import Batch, Row, View
+from projections.views import accounts, payments, transfers
+from queries.accounts import account_of
+from queries.payments import payment_of
+from queries.results import AccountView, PaymentView, TransferView
+from queries.transfers import transfer_of
+
+TOTALS: Final = tuple(event.__name__ for event in Entry.__subclasses__())
+STATES: Final = (AccountFrozen.__name__, AccountUnfrozen.__name__, AccountClosed.__name__)
+
+
+async def standing_account(
+    lookups: Lookups, account_id: str, version: int = LATEST, instant: datetime | None = None
+) -> AccountView | None:
+    """The account at a version and an instant, both included; None where it was not open yet."""
+    events = await lookups.digest(account_stream(account_id), TOTALS, STATES, version, instant)
+    if not events:
+        return None
+    row = _row(accounts.VIEW, events)
+    row["available"] = row["balance"] - row["held"] + row["overdraft_limit"]
+    return account_of(row)
+
+
+def standing_payment(events: Sequence[RecordedEvent]) -> PaymentView:
+    """Of all of a payment's events."""
+    row, state = _row(payments.VIEW, events), _state(events)
+    assert isinstance(state, Payment)
+    row["status"] = state.status.value  # the view settles some of them in SQL
+    ended = row.pop("dispute_end", None)
+    if ended is not None:
+        row["dispute"] = {**row["dispute"], **ended}
+    if row["captured"] and row.get("processed_at") is None:
+        row["processed_at"] = row.get("expired_at")
+    return payment_of({**dict.fromkeys(PaymentView.__dataclass_fields__), **row})
+
+
+def standing_transfer(events: Sequence[RecordedEvent]) -> TransferView:
+    """Of all of a transfer's events."""
+    row = _row(transfers.VIEW, events)
+    row["location"] = row.get("location") or "source"
+    return transfer_of({**dict.fromkeys(TransferView.__dataclass_fields__), **row})
+
+
+def _row(view: View, events: Sequence[RecordedEvent]) -> Row:
+    """What the view would insert for this stream."""
+    [statement] = view.apply(Batch([decode(event) for event in events]))
+    [row] = statement.rows
+    return dict(row)
+
+
+def _state(events: Sequence[RecordedEvent]) -> Any:
+    category = category_of(events[0].stream)
+    state: Account | Payment | Any = catalogue.INITIAL[category]()
+    for event in events:
+        state = catalogue.EVOLVE[category](state, decode(event).event)
+    return state
