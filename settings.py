@@ -6,10 +6,41 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.screening import ScreeningLimits
+
+
+class ApiSettings(BaseModel):
+    """The HTTP API: TIDEMARK_API__PORT, TIDEMARK_API__RATE_PER_S and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65_535)
+    """0 takes a free one."""
+    request_timeout_s: float = Field(default=30, gt=0)
+    """No request is worked on for longer; its answer is 503 then."""
+    outcome_timeout_s: float = Field(default=20, gt=0)
+    """How long a payment or transfer may take to its first durable step before its answer is 503."""
+    position_timeout_s: float = Field(default=2, ge=0)
+    """How long an answer waits for its Event-Position; without one after that."""
+    wait_timeout_s: float = Field(default=5, ge=0)
+    """How long a read waits for `min_position` at most."""
+    shutdown_timeout_s: int = Field(default=20, ge=1)
+    """How long requests under way may go on after SIGTERM."""
+    postgres_timeout_s: float = Field(default=3, gt=0)
+    temporal_timeout_s: float = Field(default=3, gt=0)
+    """How long one of these may be away before a request is answered with 503."""
+    max_body_bytes: int = Field(default=64 * 1024, ge=1024)
+    rate_per_s: float = Field(default=0, ge=0)
+    """Requests per second and key; 0: no limit. `rate_burst` may come at once."""
+    rate_burst: int = Field(default=100, ge=1)
+    concurrent_per_key: int = Field(default=1024, ge=0)
+    """Requests of one key under way at once; 0: no limit."""
+    key_cache_s: float = Field(default=1, ge=0)
+    """A revoked key may be good for so long still."""
 
 
 class Settings(BaseSettings):
@@ -35,6 +66,8 @@ class Settings(BaseSettings):
     payment_expires_in_s: int = Field(default=7 * 24 * 3600, ge=1)
     reservation_expires_in_s: int = Field(default=3600, ge=1)
     screening: ScreeningLimits = ScreeningLimits()
+
+    api: ApiSettings = ApiSettings()
 
     rails: dict[str, str] = {}
     """Rail name → base URL of its gateway: TIDEMARK_RAILS='{"sepa": "http://127.0.0.1:9000"}'."""

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import accounts, batch, demo, local, look, operate, payments, transfers
+from cli import accounts, api, batch, demo, keys, local, look, operate, payments, transfers
 from wiring import leave
 
 app = typer.Typer(
@@ -22,7 +22,8 @@ app = typer.Typer(
     context_settings={"max_content_width": 100},
 )
 app.add_typer(accounts.app, name="account")
-for group in (demo, payments, transfers, batch, look, operate, local):
+app.add_typer(keys.keys_app, name="keys")
+for group in (demo, payments, transfers, batch, look, operate, local, api):
     group.register(app)
 
 

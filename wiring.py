@@ -12,7 +12,7 @@ from typing import NoReturn
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError
+from temporalio.service import RetryConfig, RPCError
 
 from activities.codec import DomainCodec
 from activities.ledger import Ledger
@@ -38,9 +38,11 @@ class Books:
 
 
 @asynccontextmanager
-async def open_books(settings: Settings, application_name: str) -> AsyncIterator[Books]:
-    """Pool, store, group commit and ledger, closed together."""
-    pool = await open_pool(settings.database_url, max_size=settings.pool_size, application_name=application_name)
+async def open_books(settings: Settings, application_name: str, timeout_s: float = 10.0) -> AsyncIterator[Books]:
+    """Pool, store, group commit and ledger, closed together. `timeout_s`: the longest wait for a connection."""
+    pool = await open_pool(
+        settings.database_url, max_size=settings.pool_size, application_name=application_name, timeout_s=timeout_s
+    )
     async with pool:
         store = EventStore(pool)
         committer = GroupCommitter(store)
@@ -52,16 +54,20 @@ async def open_books(settings: Settings, application_name: str) -> AsyncIterator
             await aggregates.close()
 
 
-async def connect_temporal(address: str | None = None, lazy: bool = False) -> Client:
+async def connect_temporal(
+    address: str | None = None, *, lazy: bool = False, retry_config: RetryConfig | None = None
+) -> Client:
     """By TEMPORAL_ADDRESS, TEMPORAL_API_KEY, TLS and profiles, as `temporalio.envconfig` reads them.
 
-    `lazy` connects with the first call: not every command needs Temporal.
+    `lazy` connects with the first call, so that a server that is away does not keep a process from starting.
     """
     config = ClientConfig.load_client_connect_config()
     if address is not None:
         config["target_host"] = address
     try:
-        return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+        return await Client.connect(
+            **config, data_converter=pydantic_data_converter, lazy=lazy, retry_config=retry_config
+        )
     except (RPCError, RuntimeError) as fault:
         where = config.get("target_host", "localhost:7233")
         raise Unreachable(f"Temporal does not answer at {where}: is the stack up? ({fault})") from fault

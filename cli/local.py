@@ -18,7 +18,7 @@ PUBLIC = ("api", "api_key", "temporal", "temporal_ui", "database", "read_databas
 
 
 def stack_config(data: Path, progress: stack.Progress, workers: int = 1, projectors: int = 1) -> stack.StackConfig:
-    """The whole local stack on `data`: Postgres, Temporal, workers, projectors."""
+    """The whole local stack on `data`: Postgres, Temporal, workers, projectors, the API."""
 
     def migrate_and_forget(admin_url: str) -> None:
         # Alembic takes a quarter of a second to import, which every other command would pay for.
@@ -26,10 +26,16 @@ def stack_config(data: Path, progress: stack.Progress, workers: int = 1, project
 
         migrate(admin_url)
 
+    def make_key_good(info: stack.StackInfo) -> None:
+        from api.keys import register_local_key
+
+        register_local_key(info.admin_database, info.api_key)
+
     return stack.StackConfig(
         data_dir=data,
         processes=stack.own_processes(workers, projectors),
         migrate=migrate_and_forget,
+        prepare=make_key_good,
         on_progress=progress,
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from stack.info import StackInfo
+from stack.ports import LOOPBACK
 from stack.process import Child, Command
 from stack.progress import Progress, no_progress
 from stack.temporal import SEARCH_ATTRIBUTES
@@ -34,14 +35,26 @@ class ProcessSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     stop_s: float = 15.0
     ready_s: float = 60.0
+    port_variable: str = ""
+    """Of a program that serves HTTP: the variable that tells it its port."""
+    retries_views: bool = False
+    """It is also told `TIDEMARK_PROJECTOR_DATABASE_URL`, for taking into a view what was parked."""
 
 
 def own_processes(workers: int = 1, projectors: int = 1) -> list[ProcessSpec]:
-    """The workers and projectors of this checkout, run by the Python that runs us."""
+    """The workers, the projectors and the API of this checkout, run by the Python that runs us."""
     root = Path(__file__).parent.parent
+    starter = [sys.executable, str(root / "starter.py")]
     return [
         ProcessSpec("projector", [sys.executable, str(root / "projector.py")], projectors, "projector"),
         ProcessSpec("worker", [sys.executable, str(root / "worker.py")], workers, "app"),
+        ProcessSpec(
+            "api",
+            [*starter, "api", "--host", LOOPBACK],
+            stop_s=30.0,
+            port_variable="TIDEMARK_API__PORT",
+            retries_views=True,
+        ),
     ]
 
 
@@ -50,13 +63,15 @@ class StackConfig:
     """What to run and where.
 
     `env` is the environment of everything (`DATABASE_URL` and `TEMPORAL_ADDRESS` in it replace the embedded
-    Postgres and the local Temporal server). `migrate` is given the admin URL once Postgres is up. `processes`
-    start in order after that and stop all together. `durable=False` is for throw-away stacks in tests.
+    Postgres and the local Temporal server). `migrate` is given the admin URL once Postgres is up, `prepare` the
+    addresses and the API key after that. `processes` start in order then and stop all together.
+    `durable=False` is for throw-away stacks in tests.
     """
 
     data_dir: Path
     processes: Sequence[ProcessSpec] = field(default_factory=own_processes)
     migrate: Callable[[str], None] | None = None
+    prepare: Callable[[StackInfo], None] | None = None
     on_progress: Progress = no_progress
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     search_attributes: Mapping[str, str] = field(default_factory=lambda: dict(SEARCH_ATTRIBUTES))
@@ -66,7 +81,7 @@ class StackConfig:
 class OwnProcess:
     """One running copy of a `ProcessSpec`, as a part the supervisor can start, watch and stop."""
 
-    def __init__(self, spec: ProcessSpec, index: int, config: StackConfig, info: StackInfo) -> None:
+    def __init__(self, spec: ProcessSpec, index: int, config: StackConfig, info: StackInfo, port: int = 0) -> None:
         self.name = spec.part
         self._spec = spec
         data_dir = config.data_dir.resolve()
@@ -80,15 +95,18 @@ class OwnProcess:
             "reader": info.read_database,
             "admin": info.admin_database,
         }[spec.role]
+        retries = spec.role == "projector" or spec.retries_views
         own = {
             "TIDEMARK_DATABASE_URL": database,
             "DATABASE_URL": database,
-            "TIDEMARK_PROJECTOR_DATABASE_URL": database if spec.role == "projector" else "",
+            "TIDEMARK_PROJECTOR_DATABASE_URL": info.projector_database if retries else "",
             "TIDEMARK_READ_DATABASE_URL": info.read_database,
             "TEMPORAL_ADDRESS": info.temporal,
             "TIDEMARK_READY_FILE": str(self._ready_file),
             "PYTHONUNBUFFERED": "1",
         }
+        if spec.port_variable:
+            own[spec.port_variable] = str(port)
         self._env = {**_surroundings(config.env), **own, **spec.env}
         self._child: Child | None = None
 

@@ -18,7 +18,8 @@ from stack.errors import AlreadyRunning, PartUnavailable, StackError, StartInter
 from stack.files import FileLock, keep_log_small, tail
 from stack.info import ProcessRecord, StackInfo, StackState, running_pid
 from stack.leftovers import end_leftovers
-from stack.parts import OwnProcess, StackConfig
+from stack.parts import OwnProcess, ProcessSpec, StackConfig
+from stack.ports import LOOPBACK, PortBook
 from stack.postgres import PostgresServer
 from stack.process import Identity
 from stack.secrets import SecretBook
@@ -124,21 +125,31 @@ class Stack:
         config = self._config
         urls = self._start_database()
         self._info = StackInfo(
-            api_key=self._secrets.get("api_key", prefix="tmk_"),
+            api_key=self._secrets.get("operator_key", prefix="tmk_local_"),
             database=urls.app,
             projector_database=urls.projector,
             read_database=urls.reader,
             admin_database=urls.admin,
         )
+        if config.prepare is not None:
+            config.prepare(self._info)
         self._go_on()
         self._start_temporal()
         for spec in config.processes:
             for index in range(spec.count):
                 self._go_on()
-                self._add(OwnProcess(spec, index, config, self._info))
+                self._add(OwnProcess(spec, index, config, self._info, self._port(spec)))
         for watched in self._watched:  # all were launched together; now wait for each
             if isinstance(watched.part, OwnProcess):
                 self._await_ready(watched.part, watched.part.ready_s)
+
+    def _port(self, spec: ProcessSpec) -> int:
+        """Of a part that serves HTTP, published as the stack's address of it."""
+        if not spec.port_variable:
+            return 0
+        port = PortBook(self._data_dir / "ports.json").port(spec.part)
+        self._info = self._info.model_copy(update={spec.part: f"http://{LOOPBACK}:{port}"})
+        return port
 
     def _start_database(self) -> DatabaseUrls:
         config = self._config

@@ -1,0 +1,57 @@
+"""The application: every route, and every error as a problem."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+
+from api.description import describe
+from api.edge import Edge
+from api.problems import problem_of
+from api.routes import accounts, analytics, health, operations, payments, transfers, users
+from api.services import Services
+
+ROUTERS: Final = (accounts, payments, transfers, users, analytics, operations, health)
+
+log = structlog.get_logger()
+
+
+def make_app() -> FastAPI:
+    """All routes, without the services behind them: enough to describe the API."""
+    app = FastAPI(
+        title="Tidemark",
+        version="1.0.0",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for module in ROUTERS:
+        app.include_router(module.router)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    return app
+
+
+def serve(services: Services) -> Edge:
+    """The application over `services`, inside its wall."""
+    app = make_app()
+    app.state.services = services
+    app.state.health = health.Health()
+    return Edge(app, services)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """404 and 405 of paths and methods that no route has."""
+    problem = problem_of(error)
+    assert problem is not None
+    if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+        allowed = {method for route in matching for method in getattr(route, "methods", None) or ()}
+        problem.headers = {"Allow": ", ".join(sorted(allowed))}
+    return problem.response(request.url.path, request.state.correlation_id)

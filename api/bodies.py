@@ -1,0 +1,209 @@
+"""What comes in: one model per POST. An unknown field is refused: nobody sets what is not theirs to set."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
+
+from domain.currencies import exponent
+from domain.errors import InvalidInput
+from domain.model import Id, Metadata, Tag, Text
+from domain.money import Money, positive
+from domain.payment_messages import CaptureMode, DisputeOutcome
+from domain.transfer_messages import ResolutionAction
+
+# Checked by domain.money, which says what is wrong better than a pattern could.
+Amount = Annotated[
+    object,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\d{1,16}(\.\d{1,4})?$",
+            "description": "A decimal string with exactly the currency's number of decimals, above zero.",
+            "examples": ["10.00"],
+        }
+    ),
+]
+Currency = Annotated[
+    object,
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217", "examples": ["EUR"]},
+    ),
+]
+Tags = Annotated[list[Tag], Field(max_length=20)]
+Details = Annotated[Metadata, Field(max_length=20)]
+
+
+class Body(BaseModel):
+    """Of one request."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            for name, value in given.items():
+                if not _storable(name) or not _storable(value):
+                    raise InvalidInput("invalid_text", f"{_shown(name)}: text must not contain NUL", _shown(name))
+        return given
+
+
+def _storable(value: object) -> bool:
+    """Postgres keeps no NUL."""
+    match value:
+        case str():
+            return "\x00" not in value
+        case dict():
+            return all(_storable(name) and _storable(inside) for name, inside in value.items())
+        case list():
+            return all(map(_storable, value))
+        case _:
+            return True
+
+
+def _shown(name: object) -> str:
+    return str(name).replace("\x00", "")[:50]
+
+
+class MoneyBody(Body):
+    """`amount` and `currency` side by side."""
+
+    amount: Amount
+    currency: Currency
+
+    @property
+    def money(self) -> Money:
+        return Money.parse(self.amount, self.currency)
+
+    @model_validator(mode="after")
+    def _moves(self) -> MoneyBody:
+        positive(self.money)
+        return self
+
+
+class NewAccount(Body):
+    account_id: Id | None = Field(default=None, description="Made up where it is left out.")
+    user_id: Id
+    currency: Currency
+    iban: Text | None = None
+    overdraft_limit: Amount | None = Field(default=None, description="In the account's currency.")
+
+    @property
+    def overdraft(self) -> Money | None:
+        return None if self.overdraft_limit is None else Money.parse(self.overdraft_limit, self.currency)
+
+    @model_validator(mode="after")
+    def _readable(self) -> NewAccount:
+        exponent(cast("str", self.currency))  # whatever it is, this says so
+        try:
+            limit = self.overdraft
+        except InvalidInput as error:
+            raise InvalidInput(error.code, f"overdraft_limit: {error.message}", "overdraft_limit") from None
+        if limit is not None and limit.minor < 0:
+            raise InvalidInput(
+                "invalid_overdraft_limit", "overdraft_limit must not be negative", "overdraft_limit"
+            )
+        return self
+
+
+class Movement(MoneyBody):
+    """Money that comes in from outside, or leaves for outside."""
+
+    reference: Text | None = None
+
+
+class StatusChange(Body):
+    reason: Text | None = None
+
+
+class NewPayment(MoneyBody):
+    payment_id: Id | None = Field(
+        default=None, description="Makes the payment unique. Made up where it is left out."
+    )
+    from_account: Id
+    to_account: Id
+    capture: CaptureMode = "automatic"
+    expires_in_s: Annotated[StrictInt, Field(ge=1, le=365 * 24 * 3600)] | None = None
+    reference: Text | None = None
+    description: Text | None = None
+    tags: Tags = []
+    metadata: Details = {}
+
+    @model_validator(mode="after")
+    def _between_two(self) -> NewPayment:
+        must_differ(self.from_account, self.to_account)
+        return self
+
+
+class NewTransfer(MoneyBody):
+    transfer_id: Id | None = Field(
+        default=None, description="Makes the transfer unique. Made up where it is left out."
+    )
+    from_account: Id
+    to_account: Id
+    reference: Text | None = None
+    purpose: Text | None = None
+    metadata: Details = {}
+
+    @model_validator(mode="after")
+    def _between_two(self) -> NewTransfer:
+        must_differ(self.from_account, self.to_account)
+        return self
+
+
+def must_differ(from_account: str, to_account: str) -> None:
+    if from_account == to_account:
+        raise InvalidInput("same_account", "cannot transfer to the same account", "to_account")
+
+
+class PartOf(Body):
+    """An amount of something that has a currency already; all that is left where it is left out."""
+
+    amount: Amount | None = None
+    currency: Currency | None = Field(default=None, description="Need not be said; if it is, it must be right.")
+
+    def money(self, currency: str) -> Money | None:
+        """Raises InvalidInput where it is another currency's, or not positive."""
+        if self.currency is not None and self.currency != currency:
+            raise InvalidInput(
+                "currency_mismatch",
+                f"the amount is in {str(self.currency)[:10]}, but {currency} is needed",
+                "currency",
+            )
+        return None if self.amount is None else positive(Money.parse(self.amount, currency))
+
+
+class Capture(PartOf):
+    pass
+
+
+class Refund(PartOf):
+    reason: Text | None = None
+
+
+class Cancel(Body):
+    reason: Text | None = None
+
+
+class Dispute(Body):
+    reason: Annotated[Text, Field(min_length=1)]
+
+
+class DisputeEnd(Body):
+    outcome: DisputeOutcome
+    note: Text | None = None
+
+
+class Review(Body):
+    decision: Literal["approve", "reject"]
+    note: Text | None = None
+
+
+class Resolve(Body):
+    """An operator's way out of STUCK. `to_account` is for `return` where the source cannot take it."""
+
+    action: ResolutionAction
+    to_account: Id | None = None
+    note: Text | None = None

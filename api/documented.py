@@ -1,0 +1,205 @@
+"""What the API's description says beyond the types: errors, headers and examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+from api.problems import MEDIA_TYPE, TYPE_PREFIX
+
+Item = TypeVar("Item")
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457. `code` is stable and for programs, `detail` for people."""
+
+    type: str = Field(examples=[TYPE_PREFIX + "insufficient_funds"])
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str
+    correlation_id: str
+    field: str | None = None
+    errors: list[FieldError] = []
+
+
+@dataclass(frozen=True)
+class Items(Generic[Item]):
+    """A list that has one page."""
+
+    items: tuple[Item, ...]
+    next_cursor: None = None
+
+
+_SAID: Final[dict[int, tuple[str, str, str]]] = {
+    400: ("The body is not JSON.", "bad_json", "the body is not JSON"),
+    401: ("No good API key.", "unauthorized", "a good API key is needed: Authorization: Bearer tmk_…"),
+    403: ("The key may not do this.", "missing_scope", "this needs a key with scope write"),
+    404: ("Nothing has this id, or it is somebody else's.", "not_found", "payment p-1 does not exist"),
+    409: ("The present state forbids it.", "wrong_payment_status", "payment is not in authorized status"),
+    412: ("The version is not the one in If-Match.", "version_mismatch", 'the version is "4", not "3"'),
+    413: ("The body is too large.", "body_too_large", "the body may have 65536 bytes"),
+    415: ("The body is not application/json.", "unsupported_media_type", "send application/json"),
+    422: (
+        "Wrong in itself, or an Idempotency-Key or business id used before with another content.",
+        "amount_not_positive",
+        "amount must be positive",
+    ),
+    429: ("Too many requests of this key.", "rate_limited", "this key may ask 10 times a second"),
+    503: (
+        "Postgres, Temporal or a view did not answer in time. What was asked may still happen: ask again.",
+        "postgres_unavailable",
+        "Postgres does not answer",
+    ),
+}
+
+_RETRY: Final = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
+_READ_HEADERS: Final = {
+    "Projection-Position": {"description": "How far the view had come.", "schema": {"type": "string"}},
+    "Projection-Lag-Events": {
+        "description": "How many events it had yet to take in.",
+        "schema": {"type": "string"},
+    },
+}
+_WRITE_HEADERS: Final = {
+    "Event-Position": {
+        "description": "Reads with min_position set to it show this write. Left out if it is not known in time.",
+        "schema": {"type": "string"},
+    },
+    "ETag": {"description": "The version, for If-Match.", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {"description": "true: the first answer again.", "schema": {"type": "string"}},
+}
+
+
+def problem(status: int) -> dict[str, Any]:
+    """One error of the description."""
+    description, code, detail = _SAID[status]
+    example: dict[str, Any] = {
+        "type": TYPE_PREFIX + code,
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "instance": "/v1/payments",
+        "correlation_id": "0f8fad5bd9cb469fa165708f",
+    }
+    if status == 422:
+        example |= {"field": "amount", "errors": [{"field": "amount", "code": code, "message": detail}]}
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+    said: dict[str, Any] = {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": schema, "example": example}},
+    }
+    if status in (429, 503):
+        said["headers"] = _RETRY
+    return said
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: problem(status) for status in statuses}
+
+
+def reads(example: object, *more: int) -> dict[int | str, dict[str, Any]]:
+    """A GET of the views: its answer, and what may go wrong."""
+    good = {"headers": _READ_HEADERS, "content": {"application/json": {"example": example}}}
+    return {200: good, **problems(401, 403, 422, 429, 503, *more)}
+
+
+def writes(status: int, example: object, *more: int) -> dict[int | str, dict[str, Any]]:
+    """A POST: its answer, and what may go wrong."""
+    good = {"headers": _WRITE_HEADERS, "content": {"application/json": {"example": example}}}
+    return {status: good, **problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503, *more)}
+
+
+ACCOUNT: Final[dict[str, Any]] = {
+    "account_id": "acc-ann",
+    "user_id": "ann",
+    "currency": "EUR",
+    "status": "open",
+    "balance": "100.00",
+    "held": "0.00",
+    "available": "100.00",
+    "overdraft_limit": "0.00",
+    "iban": None,
+    "rail": None,
+    "version": 2,
+    "opened_at": "2026-03-01T09:30:00Z",
+    "updated_at": "2026-03-01T09:31:00Z",
+}
+ENTRY: Final[dict[str, Any]] = {
+    "position": 12,
+    "at": "2026-03-01T09:32:00Z",
+    "amount": "-10.00",
+    "balance": "90.00",
+    "currency": "EUR",
+    "category": "payment",
+    "counterparty": "acc-bob",
+    "source": "payment-p-1",
+    "reference": "order 4711",
+    "tags": ["books"],
+}
+PAYMENT: Final[dict[str, Any]] = {
+    "payment_id": "p-1",
+    "status": "processed",
+    "amount": "10.00",
+    "currency": "EUR",
+    "captured": "10.00",
+    "refunded": "0.00",
+    "fee": "0.10",
+    "held": "0.00",
+    "from_account": "acc-ann",
+    "from_user": "ann",
+    "to_account": "acc-bob",
+    "to_user": "bob",
+    "fee_account": "fees-EUR",
+    "capture": "automatic",
+    "reference": "order 4711",
+    "description": None,
+    "tags": ["books"],
+    "metadata": {},
+    "failure_code": None,
+    "failure_reason": None,
+    "cancel_reason": None,
+    "review": None,
+    "dispute": None,
+    "expires_at": "2026-03-08T09:32:00Z",
+    "authorized_at": "2026-03-01T09:32:00Z",
+    "processed_at": "2026-03-01T09:32:00Z",
+    "created_at": "2026-03-01T09:32:00Z",
+    "updated_at": "2026-03-01T09:32:00Z",
+    "version": 4,
+}
+TRANSFER: Final[dict[str, Any]] = {
+    "transfer_id": "t-1",
+    "status": "completed",
+    "location": "destination",
+    "amount": "25.00",
+    "currency": "EUR",
+    "from_account": "acc-ann",
+    "from_user": "ann",
+    "to_account": "acc-bob",
+    "to_user": "bob",
+    "rail": None,
+    "quote": None,
+    "reference": "rent",
+    "purpose": None,
+    "metadata": {},
+    "failure_code": None,
+    "failure_reason": None,
+    "legs": [{"name": "initiated", "outcome": "done", "at": "2026-03-01T09:33:00Z", "position": 20}],
+    "created_at": "2026-03-01T09:33:00Z",
+    "updated_at": "2026-03-01T09:33:01Z",
+    "finished_at": "2026-03-01T09:33:01Z",
+    "version": 4,
+}

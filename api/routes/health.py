@@ -1,0 +1,113 @@
+"""/livez, /readyz, /metrics: for whoever runs the API. No key is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import PlainTextResponse, Response
+
+from api.call import answer
+from api.services import Services, temporal_answers
+from api.strict import StrictRoute
+from queries.errors import QueryError
+from queries.operations import lag
+
+router = APIRouter(tags=["health"], route_class=StrictRoute)
+
+LOOK_S: Final = 2.0
+KEPT_S: Final = 0.5
+"""Nobody can make the servers busy by asking how they are."""
+
+
+@dataclass(frozen=True)
+class Lag:
+    events: int
+    ms: float
+    dead_letters: int
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """`ready` with both servers there. Lag does not make the API unready: it is told, and reads can wait."""
+
+    status: str
+    postgres: bool
+    temporal: bool
+    lag: Lag | None
+
+
+class Health:
+    """The last look at the servers, kept for a moment."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._until = 0.0
+        self._last = Readiness("unready", postgres=False, temporal=False, lag=None)
+
+    async def look(self, services: Services) -> Readiness:
+        async with self._lock:
+            if time.monotonic() >= self._until:
+                lag_now, temporal = await asyncio.gather(
+                    self._lag(services), temporal_answers(services.temporal, LOOK_S)
+                )
+                status = "ready" if lag_now is not None and temporal else "unready"
+                self._last = Readiness(status, lag_now is not None, temporal, lag_now)
+                self._until = time.monotonic() + KEPT_S
+        return self._last
+
+    @staticmethod
+    async def _lag(services: Services) -> Lag | None:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                views = (await services.reader.ask(lag())).value
+        except (QueryError, TimeoutError):
+            return None
+        live = [view for view in views if view.status == "live"]
+        return Lag(
+            max((view.lag_events for view in live), default=0),
+            max((view.lag_ms for view in live), default=0.0),
+            sum(view.dead_letters for view in live),
+        )
+
+
+READY: dict[str, Any] = {
+    "status": "ready",
+    "postgres": True,
+    "temporal": True,
+    "lag": {"events": 0, "ms": 0.0, "dead_letters": 0},
+}
+
+
+@router.get(
+    "/livez", response_class=PlainTextResponse, responses={200: {"content": {"text/plain": {"example": "ok"}}}}
+)
+async def livez() -> Response:
+    """The process is there."""
+    return PlainTextResponse("ok")
+
+
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={
+        200: {"content": {"application/json": {"example": READY}}},
+        503: {"model": Readiness, "description": "Postgres or Temporal is away."},
+    },
+)
+async def readyz(request: Request) -> Response:
+    """Whether Postgres and Temporal are there, and how far the views are behind."""
+    found = await request.app.state.health.look(request.app.state.services)
+    headers = {} if found.status == "ready" else {"Retry-After": "1"}
+    return answer(found, 200 if found.status == "ready" else 503, headers)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """For Prometheus."""
+    registry = request.app.state.services.metrics.registry
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,95 @@
+"""/v1/lag, /v1/conservation, /v1/dead-letters: for operators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from api.call import Operating, OperatorReading, answer
+from api.documented import Items, problems, reads
+from api.strict import StrictRoute
+from commands.catalogue import COMMANDS
+from projections.dead_letters import Retried
+from queries.operations import conservation, dead_letters, lag
+from queries.results import Conservation, DeadLetterView, ViewLag
+
+router = APIRouter(prefix="/v1", tags=["operations"], route_class=StrictRoute)
+
+LAG = {
+    "view": "payments",
+    "build": 4,
+    "version": 1,
+    "status": "live",
+    "position": 120,
+    "head_position": 120,
+    "unsequenced_events": 0,
+    "lag_events": 0,
+    "lag_ms": 0.0,
+    "dead_letters": 0,
+}
+CONSERVATION = {
+    "currency": "EUR",
+    "accounts": "90.00",
+    "in_transit": "10.00",
+    "in_suspense": "0.00",
+    "deposits": "100.00",
+    "withdrawals": "0.00",
+    "difference": "0.00",
+    "holds": True,
+}
+RETRIED = {"view": "payments", "stream": "payment-p-1", "done": 2, "waiting": 0, "error": None}
+
+LetterId = Annotated[int, Path(ge=1, le=2**62)]
+_ITEMS: dict[str, Any] = {"next_cursor": None}
+
+
+@router.get("/lag", response_model=Items[ViewLag], responses=reads({"items": [LAG], **_ITEMS}))
+async def show_lag(call: OperatorReading) -> Response:
+    """How far each view is behind the log. A projector that is dead shows as growing lag."""
+    answered = await call.services.reader.ask(lag())
+    live = [view for view in answered.value if view.status == "live"]
+    headers = {
+        "Projection-Position": str(min((view.position for view in live), default=0)),
+        "Projection-Lag-Events": str(max((view.lag_events for view in live), default=0)),
+    }
+    return answer(Items(answered.value), headers=headers)
+
+
+@router.get(
+    "/conservation", response_model=Items[Conservation], responses=reads({"items": [CONSERVATION], **_ITEMS})
+)
+async def show_conservation(call: OperatorReading) -> Response:
+    """Per currency: accounts + in transit + in suspense = deposits − withdrawals."""
+    return await call.ask_items(conservation())
+
+
+@router.get("/dead-letters", response_model=Items[DeadLetterView], responses=reads({"items": [], **_ITEMS}))
+async def list_dead_letters(
+    call: OperatorReading,
+    view: Annotated[str | None, Query(pattern="^[a-z_]{1,50}$")] = None,
+    everything: Annotated[bool, Query(alias="all", description="Also those dealt with.")] = False,
+    limit: Annotated[int, Query(ge=1, le=200)] = 200,
+) -> Response:
+    """Events that a view could not take in, and what waits behind them."""
+    return await call.ask_items(dead_letters(view, everything, limit))
+
+
+@router.post(
+    "/dead-letters/{letter_id}/retry",
+    response_model=Retried,
+    responses={
+        200: {"content": {"application/json": {"example": RETRIED}}},
+        **problems(400, 401, 403, 404, 413, 415, 422, 429, 503),
+    },
+)
+async def retry_dead_letter(letter_id: LetterId, call: Operating) -> Response:
+    """Take the event in after all, then what waits behind it. `waiting` above 0: it failed again, and why."""
+    settings = call.services.settings
+    url = settings.projector_database_url or settings.database_url
+
+    async def work() -> Response:
+        return answer(await COMMANDS["retry_dead_letter"](url, call.services.books.store, letter_id))
+
+    return await call.once(work)

@@ -1,0 +1,197 @@
+"""/v1/transfers: start a saga, look at it, cancel it, and an operator's ways out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from activities.ledger import fingerprint
+from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder
+from api.bodies import Cancel, NewTransfer, Resolve, Review
+from api.call import Call, IfMatch, Operating, Reading, Writing, answer, must_match
+from api.documented import TRANSFER, reads, writes
+from api.idempotency import REPLAYED
+from api.problems import Problem
+from api.routes.accounts import Cursor, Limit
+from api.routes.timeline import TimelineEvent, timeline
+from api.strict import StrictRoute
+from commands.catalogue import COMMANDS
+from commands.transfers import reserve_key
+from domain.errors import NotFound
+from domain.model import Id
+from domain.streams import transfer_stream
+from eventstore.events import RecordedEvent
+from queries.paging import Page
+from queries.results import TransferView
+from queries.standing import standing_transfer
+from queries.transfers import get_transfer, list_transfers
+
+router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=StrictRoute)
+
+TransferId = Annotated[Id, Path(examples=["t-1"])]
+Status = Literal[
+    "initiated",
+    "in_review",
+    "reserved",
+    "in_transit",
+    "compensating",
+    "stuck",
+    "completed",
+    "compensated",
+    "rejected",
+    "cancelled",
+]
+
+
+@router.post(
+    "", status_code=202, response_model=TransferView, responses=writes(202, TRANSFER | {"status": "reserved"})
+)
+async def create(body: NewTransfer, call: Writing) -> Response:
+    """Move money between accounts. The answer comes once the source is reserved, or the transfer is held for
+    review or rejected; the saga goes on from there. Look at it with GET."""
+    transfer_id = body.transfer_id or call.new_id("tr")
+    order = TransferOrder(
+        transfer_id=transfer_id,
+        from_account=body.from_account,
+        to_account=body.to_account,
+        amount=body.money,
+        reference=body.reference,
+        purpose=body.purpose,
+        metadata=body.metadata,
+        actor=call.who.actor,
+        trace=call.trace,
+    )
+
+    async def work() -> Response:
+        await call.must_own(order.from_account, "from_account")
+        transfers = call.transfers
+        new = await call.services.first_step.taken(
+            transfer_stream(transfer_id),
+            reserve_key(transfer_id),
+            fingerprint(order),
+            lambda: transfers.check(order),
+            lambda: COMMANDS["create_transfer"](transfers, order),
+        )
+        repeated = {} if new else {REPLAYED: "true"}
+        return await _written(call, transfer_id, 202, Location=f"/v1/transfers/{transfer_id}", **repeated)
+
+    return await call.once(work, body.transfer_id)
+
+
+@router.get("", response_model=Page[TransferView], responses=reads({"items": [TRANSFER], "next_cursor": None}))
+async def list_(
+    call: Reading,
+    status: Annotated[list[Status] | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Transfers, the newest first: all that the key may see, in any of these statuses."""
+    return await call.ask(list_transfers(status, call.who.user_id, limit, cursor))
+
+
+@router.get(
+    "/{transfer_id}",
+    response_model=TransferView,
+    responses={**reads(TRANSFER, 404), 304: {"description": "Not changed."}},
+)
+async def get(transfer_id: TransferId, call: Reading) -> Response:
+    """One transfer, with the time line of its legs."""
+    return await call.ask(
+        get_transfer(transfer_id),
+        seen_by=lambda transfer: [transfer.from_user, transfer.to_user],
+        missing=f"transfer {transfer_id} does not exist",
+        etag=True,
+    )
+
+
+@router.get(
+    "/{transfer_id}/events",
+    response_model=Page[TimelineEvent],
+    responses=reads({"items": [], "next_cursor": None}, 404),
+)
+async def events(transfer_id: TransferId, call: Reading, limit: Limit = 200, cursor: Cursor = None) -> Response:
+    """What happened to the transfer, event by event, straight from the log."""
+    await _existing(call, transfer_id)
+    return answer(await timeline(call.services.lookups, transfer_stream(transfer_id), limit, cursor))
+
+
+@router.post(
+    "/{transfer_id}/cancel",
+    response_model=TransferView,
+    responses=writes(200, TRANSFER | {"status": "compensated"}, 412),
+)
+async def cancel(
+    transfer_id: TransferId, call: Writing, body: Cancel | None = None, if_match: IfMatch = None
+) -> Response:
+    """Cancel, and say what that achieved: cancelled or compensated; 409 past the point of no return."""
+
+    async def command(found: TransferView) -> object:
+        if not call.who.sees(found.from_user):
+            raise Problem(403, "not_yours", "only the sender may cancel it")
+        wish = CancelWish(reason=body.reason if body else None, **_wish(call))
+        return await COMMANDS["cancel_transfer"](call.transfers, transfer_id, wish)
+
+    return await _do(call, transfer_id, if_match, command)
+
+
+@router.post("/{transfer_id}/review", response_model=TransferView, responses=writes(200, TRANSFER, 412))
+async def review(transfer_id: TransferId, body: Review, call: Operating, if_match: IfMatch = None) -> Response:
+    """An operator approves or rejects what screening held."""
+
+    async def command(_found: TransferView) -> object:
+        wish = ReviewWish(approve=body.decision == "approve", note=body.note, **_wish(call))
+        return await COMMANDS["review_transfer"](call.transfers, transfer_id, wish)
+
+    return await _do(call, transfer_id, if_match, command)
+
+
+@router.post("/{transfer_id}/resolve", response_model=TransferView, responses=writes(200, TRANSFER, 412))
+async def resolve(transfer_id: TransferId, body: Resolve, call: Operating, if_match: IfMatch = None) -> Response:
+    """An operator's way out for a stuck transfer."""
+
+    async def command(_found: TransferView) -> object:
+        wish = ResolveWish(action=body.action, to_account=body.to_account, note=body.note, **_wish(call))
+        return await COMMANDS["resolve_transfer"](call.transfers, transfer_id, wish)
+
+    return await _do(call, transfer_id, if_match, command)
+
+
+async def _do(
+    call: Call, transfer_id: str, if_match: str | None, command: Callable[[TransferView], Awaitable[object]]
+) -> Response:
+    """One wish about a transfer that the caller may see, at the version asked for if one was."""
+
+    async def work() -> Response:
+        found = await _existing(call, transfer_id)
+        must_match(if_match, found.version)
+        await command(found)
+        return await _written(call, transfer_id, 200)
+
+    return await call.once(work)
+
+
+def _wish(call: Call) -> dict[str, Any]:
+    return {"wish_id": call.new_id("c"), "actor": call.who.actor, "trace": call.trace}
+
+
+async def _events(call: Call, transfer_id: str) -> list[RecordedEvent]:
+    found = await call.services.lookups.stream(transfer_stream(transfer_id))
+    if not found:
+        raise NotFound("transfer_not_found", f"transfer {transfer_id} does not exist", "transfer_id")
+    return found
+
+
+async def _existing(call: Call, transfer_id: str) -> TransferView:
+    """As the log has it. Raises NotFound also where it is not the caller's to see."""
+    found = standing_transfer(await _events(call, transfer_id))
+    if not call.who.sees(found.from_user, found.to_user):
+        raise NotFound("transfer_not_found", f"transfer {transfer_id} does not exist", "transfer_id")
+    return found
+
+
+async def _written(call: Call, transfer_id: str, status: int, **headers: str) -> Response:
+    found = await _events(call, transfer_id)
+    return await call.written(standing_transfer(found), found[-1], status, **headers)

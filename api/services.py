@@ -1,0 +1,111 @@
+"""What the routes work with, made once per process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
+from temporalio.client import Client
+from temporalio.service import RetryConfig
+
+from api.auth import Keyring
+from api.first_step import FirstStep
+from api.idempotency import Answers
+from api.limits import Limits
+from api.metrics import Metrics
+from api.watch import Watch
+from eventstore.connect import open_pool
+from eventstore.lookups import Lookups
+from queries.reader import Reader
+from settings import ApiSettings, Settings
+from wiring import Books, connect_temporal, open_books
+
+ViewsAt = tuple[tuple[str, ...], int]
+"""Views that somebody waits for, and the position that all of them must have reached."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that lives as long as the process."""
+
+    settings: Settings
+    books: Books
+    temporal: Client
+    reader: Reader
+    lookups: Lookups
+    keyring: Keyring
+    answers: Answers
+    limits: Limits
+    metrics: Metrics
+    first_step: FirstStep
+    positions: Watch[int, int]
+    reached: Watch[ViewsAt, int]
+
+    @property
+    def api(self) -> ApiSettings:
+        return self.settings.api
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, temporal_address: str | None = None) -> AsyncIterator[Services]:
+    """Connections to Postgres, made; to Temporal, made with the first call. Raises StoreUnavailable."""
+    api = settings.api
+    retrying = RetryConfig(
+        initial_interval_millis=50,
+        max_interval_millis=500,
+        max_elapsed_time_millis=int(api.temporal_timeout_s * 1000),
+    )
+    temporal = await connect_temporal(temporal_address, lazy=True, retry_config=retrying)
+    read_url = settings.read_database_url or settings.database_url
+    async with open_books(settings, "tidemark-api", api.postgres_timeout_s) as books:
+        reads = await open_pool(
+            read_url,
+            max_size=settings.pool_size,
+            application_name="tidemark-api-reader",
+            timeout_s=api.postgres_timeout_s,
+        )
+        async with reads:
+            lookups, reader = Lookups(books.pool), Reader(reads)
+            yield Services(
+                settings=settings,
+                books=books,
+                temporal=temporal,
+                reader=reader,
+                lookups=lookups,
+                keyring=Keyring(books.pool, api.key_cache_s),
+                answers=Answers(books.pool),
+                limits=Limits(api.rate_per_s, api.rate_burst, api.concurrent_per_key),
+                metrics=Metrics(CollectorRegistry()),
+                first_step=FirstStep(temporal, lookups, api.outcome_timeout_s),
+                positions=Watch(lookups.positions),
+                reached=Watch(_reached_by(reader)),
+            )
+
+
+def _reached_by(reader: Reader) -> Callable[[Sequence[ViewsAt]], Awaitable[Mapping[ViewsAt, int]]]:
+    """Which of the waited-for positions all of their views have reached."""
+
+    async def look(wanted: Sequence[ViewsAt]) -> dict[ViewsAt, int]:
+        names = {view for views, _ in wanted for view in views}
+        at = await reader.positions(sorted(names))
+        found = {}
+        for views, position in wanted:
+            least = min((at.get(view, 0) for view in views), default=0)
+            if least >= position:
+                found[views, position] = least
+        return found
+
+    return look
+
+
+async def temporal_answers(client: Client, timeout_s: float) -> bool:
+    """Whether the server says that it serves."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await client.service_client.check_health(timeout=timedelta(seconds=timeout_s))
+    except Exception:
+        return False
