@@ -39,6 +39,8 @@ class ApiSettings(BaseModel):
     rate_burst: int = Field(default=100, ge=1)
     concurrent_per_key: int = Field(default=1024, ge=0)
     """Requests of one key under way at once; 0: no limit."""
+    worker: bool = True
+    """Also run a worker in this process, so that what is asked here begins here, without a way over the server."""
     key_cache_s: float = Field(default=1, ge=0)
     """A revoked key may be good for so long still."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import httpx
+import structlog
 from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 from temporalio.service import RetryConfig
@@ -22,7 +25,10 @@ from eventstore.connect import open_pool
 from eventstore.lookups import Lookups
 from queries.reader import Reader
 from settings import ApiSettings, Settings
-from wiring import Books, connect_temporal, open_books
+from wiring import Books, Unreachable, connect_temporal, open_books
+from worker import make_worker
+
+log = structlog.get_logger()
 
 ViewsAt = tuple[tuple[str, ...], int]
 """Views that somebody waits for, and the position that all of them must have reached."""
@@ -52,14 +58,14 @@ class Services:
 
 @asynccontextmanager
 async def open_services(settings: Settings, temporal_address: str | None = None) -> AsyncIterator[Services]:
-    """Connections to Postgres, made; to Temporal, made with the first call. Raises StoreUnavailable."""
+    """Connections to Postgres and Temporal, and a worker on the latter. Raises StoreUnavailable."""
     api = settings.api
     retrying = RetryConfig(
         initial_interval_millis=50,
         max_interval_millis=500,
         max_elapsed_time_millis=int(api.temporal_timeout_s * 1000),
     )
-    temporal = await connect_temporal(temporal_address, lazy=True, retry_config=retrying)
+    temporal, eager = await _temporal(temporal_address, retrying)
     read_url = settings.read_database_url or settings.database_url
     async with open_books(settings, "tidemark-api", api.postgres_timeout_s) as books:
         reads = await open_pool(
@@ -68,7 +74,10 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
             application_name="tidemark-api-reader",
             timeout_s=api.postgres_timeout_s,
         )
-        async with reads:
+        async with reads, contextlib.AsyncExitStack() as working:
+            if eager and api.worker:
+                http = await working.enter_async_context(httpx.AsyncClient())
+                await working.enter_async_context(make_worker(temporal, books, http, settings))
             lookups, reader = Lookups(books.pool), Reader(reads)
             yield Services(
                 settings=settings,
@@ -81,9 +90,22 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
                 limits=Limits(api.rate_per_s, api.rate_burst, api.concurrent_per_key),
                 metrics=Metrics(CollectorRegistry()),
                 first_step=FirstStep(temporal, lookups, api.outcome_timeout_s),
-                positions=Watch(lookups.positions),
+                positions=Watch(lookups.awaited_positions),
                 reached=Watch(_reached_by(reader)),
             )
+
+
+async def _temporal(address: str | None, retrying: RetryConfig) -> tuple[Client, bool]:
+    """A client, and whether a worker may share its connection.
+
+    Where the server is away now, the client connects with its first call: reads are served meanwhile, and writes
+    once it is back, by the other workers.
+    """
+    try:
+        return await connect_temporal(address, retry_config=retrying), True
+    except Unreachable as fault:
+        log.warning("no worker in this process: payments start slower until it is started again", why=str(fault))
+        return await connect_temporal(address, lazy=True, retry_config=retrying), False
 
 
 def _reached_by(reader: Reader) -> Callable[[Sequence[ViewsAt]], Awaitable[Mapping[ViewsAt, int]]]:

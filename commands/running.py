@@ -59,6 +59,7 @@ async def start_workflow(
             task_timeout=timedelta(seconds=settings.workflow_task_timeout_s),
             static_summary=summary,
             search_attributes=search_attributes,
+            request_eager_start=True,  # where this very process has a worker, it begins at once
         )
     except WorkflowAlreadyStartedError:
         return client.get_workflow_handle(workflow_id), False

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from eventstore import queries
 from eventstore.attempts import retried
 from eventstore.connect import Pool
 from eventstore.events import APPEND_BITS, MAX_EVENTS_PER_APPEND, RecordedEvent, StoredCommand
@@ -76,6 +77,14 @@ class Lookups:
     async def positions(self, event_ids: Sequence[int]) -> dict[int, int]:
         """Event id → position, of those that are numbered."""
         return dict(await self._rows(POSITIONS_OF, {"ids": list(event_ids)}))
+
+    async def awaited_positions(self, event_ids: Sequence[int]) -> dict[int, int]:
+        """As `positions`, for somebody who waits: where one has none yet, the sequencer is woken."""
+        found = await self.positions(event_ids)
+        if len(found) < len(event_ids):
+            async with self._pool.connection() as connection:
+                await connection.execute(queries.WAKE_SEQUENCER)
+        return found
 
     async def stream(self, stream: str, after_version: int = 0, limit: int = 10_000) -> list[RecordedEvent]:
         """A stream's events, with their positions where they have one already."""

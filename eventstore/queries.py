@@ -96,6 +96,13 @@ SEQUENCE: Final = "SELECT appends, numbered, head FROM sequence_appends(%(limit)
 # Make the partitions that will be needed; how many were made.
 ENSURE_PARTITIONS: Final = "SELECT ensure_partitions()"
 
+# Tell the sequencer of an append that somebody waits for. In a transaction of its own: inside the append's it
+# would make commits wait for each other.
+WAKE_SEQUENCER: Final = "NOTIFY tidemark_appended"
+
+# Hear of such appends.
+LISTEN_APPENDED: Final = "LISTEN tidemark_appended"
+
 # Hear of every batch the sequencer has numbered.
 LISTEN: Final = "LISTEN tidemark_log"
 

@@ -64,6 +64,7 @@ class Sequencer:
         while not stop.is_set() and not await _leads(connection):
             await _pause(stop, STANDBY_POLL_S)
         self._leads = not stop.is_set()
+        await connection.execute(queries.LISTEN_APPENDED)
         partitions_due, pause_s = loop.time(), BUSY_POLL_S
         while not stop.is_set():
             if loop.time() >= partitions_due:
@@ -73,7 +74,7 @@ class Sequencer:
             if appends >= BATCH_APPENDS:
                 continue
             pause_s = BUSY_POLL_S if appends else min(IDLE_POLL_S, pause_s * 1.2)
-            await _pause(stop, pause_s)
+            await _rest(connection, pause_s)
 
 
 async def sequence_once(connection: Connection, limit: int = BATCH_APPENDS) -> int:
@@ -96,6 +97,12 @@ async def _ensure_partitions(connection: Connection) -> None:
         if connection.closed:
             raise
         _log.error("sequencer: could not make the next partitions of events: %s", str(error).strip())
+
+
+async def _rest(connection: Connection, seconds: float) -> None:
+    """For so long, or until somebody who waits for a position says so."""
+    async for _ in connection.notifies(timeout=seconds, stop_after=1):
+        return
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
