@@ -15,10 +15,10 @@ BIN := $(VENV)/bin
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: help demo up test check lock clean
+.PHONY: help demo up test check openapi lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP)  ## Run real payments and transfers on a local stack and show what happened
 	@$(BIN)/python starter.py demo
@@ -36,6 +36,9 @@ check: $(STAMP)  ## Format, lint, types, import boundaries, dead code
 	@$(BIN)/mypy .
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture
+
+openapi:  ## Write docs/openapi.json anew from the API's code
+	@$(BIN)/python -m api.openapi docs/openapi.json
 
 lock:  ## Write requirements/*.lock anew from pyproject.toml (needs uv)
 	@command -v "$(UV)" >/dev/null || { echo "make lock: no uv on PATH; 'pip install uv' brings it" >&2; exit 1; }

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -34,8 +35,13 @@ def make_app() -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     app.add_exception_handler(HTTPException, _no_route)
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app, api_routes())  # type: ignore[method-assign]
     return app
+
+
+def api_routes() -> list[APIRoute]:
+    """Every route, in order."""
+    return [route for module in ROUTERS for route in module.router.routes if isinstance(route, APIRoute)]
 
 
 def serve(services: Services) -> Edge:
@@ -51,7 +57,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     assert problem is not None
     if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
-        allowed = {method for route in matching for method in getattr(route, "methods", None) or ()}
+        matching = (route for route in api_routes() if route.matches(request.scope)[0] is not Match.NONE)
+        allowed = {method for route in matching for method in route.methods or ()}
         problem.headers = {"Allow": ", ".join(sorted(allowed))}
     return problem.response(request.url.path, request.state.correlation_id)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
 
 from domain.currencies import exponent
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, InvalidMoney
 from domain.model import Id, Metadata, Tag, Text
 from domain.money import Money, positive
 from domain.payment_messages import CaptureMode, DisputeOutcome
@@ -33,6 +34,16 @@ Currency = Annotated[
 ]
 Tags = Annotated[list[Tag], Field(max_length=20)]
 Details = Annotated[Metadata, Field(max_length=20)]
+
+
+_PLAIN = re.compile(r"-?\d{1,60}(\.\d{1,8})?", re.ASCII)
+
+
+def written_out(given: object) -> object:
+    """A day or an instant as people write it; a bare number is neither. For use before pydantic reads it."""
+    if isinstance(given, str) and re.match(r"\d{4}-\d\d-\d\d", given) is None:
+        raise ValueError("a date such as 2026-03-01, or an instant such as 2026-03-01T09:30:00Z, is needed")
+    return given
 
 
 class Body(BaseModel):
@@ -163,6 +174,14 @@ class PartOf(Body):
 
     amount: Amount | None = None
     currency: Currency | None = Field(default=None, description="Need not be said; if it is, it must be right.")
+
+    @model_validator(mode="after")
+    def _readable(self) -> PartOf:
+        if self.currency is not None:
+            exponent(cast("str", self.currency))
+        if self.amount is not None and not (isinstance(self.amount, str) and _PLAIN.fullmatch(self.amount)):
+            raise InvalidMoney("invalid_amount", 'amount must be a decimal string such as "10.00"', "amount")
+        return self
 
     def money(self, currency: str) -> Money | None:
         """Raises InvalidInput where it is another currency's, or not positive."""

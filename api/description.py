@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from api.documented import ProblemDetails
+from api.problems import MEDIA_TYPE
 
 _ABOUT: Final = """Event-sourced payments: accounts, payments, transfers.
 
@@ -27,14 +30,14 @@ _TAGS: Final = (
 )
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """Made once per application."""
+def describe(app: FastAPI, routes: Sequence[APIRoute]) -> dict[str, Any]:
+    """Made once per application, of its routes."""
     if app.openapi_schema is None:
-        app.openapi_schema = _make(app)
+        app.openapi_schema = _make(app, routes)
     return app.openapi_schema
 
 
-def _make(app: FastAPI) -> dict[str, Any]:
+def _make(app: FastAPI, routes: Sequence[APIRoute]) -> dict[str, Any]:
     found = get_openapi(
         title=app.title,
         version=app.version,
@@ -53,8 +56,30 @@ def _make(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = {
         "ApiKey": {"type": "http", "scheme": "bearer", "description": "A key: tmk_<id>_<secret>."}
     }
-    for path, operations in found["paths"].items():
-        for operation in operations.values():
-            if path.startswith("/v1/"):
+    shared: dict[str, Any] = {}
+    components["responses"] = shared
+    for route in routes:
+        for method in route.methods or ():
+            operation = found["paths"][route.path][method.lower()]
+            if route.path.startswith("/v1/"):
                 operation["security"] = [{"ApiKey": []}]
+            _tell_once(operation["responses"], shared)
+            _give_examples(operation["responses"], route)
     return found
+
+
+def _tell_once(responses: dict[str, Any], shared: dict[str, Any]) -> None:
+    """Problems are the same everywhere: each is told in one place."""
+    for status, response in responses.items():
+        if MEDIA_TYPE in response.get("content", {}):
+            name = f"Problem{status}"
+            assert shared.setdefault(name, response) == response
+            responses[status] = {"$ref": f"#/components/responses/{name}"}
+
+
+def _give_examples(responses: dict[str, Any], route: APIRoute) -> None:
+    """As they were written: FastAPI takes every null out of them."""
+    for status, given in route.responses.items():
+        for media_type, content in given.get("content", {}).items():
+            if media_type != MEDIA_TYPE and "example" in content:
+                responses[str(status)]["content"][media_type]["example"] = content["example"]

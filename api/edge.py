@@ -61,6 +61,7 @@ class _Exchange:
         self._method: str = scope["method"]
         self._status = 0
         self._received_bytes = 0
+        self._late = False
         asked = self._headers.get(CORRELATION, "")
         self.correlation_id = asked if _CORRELATION.fullmatch(asked) else secrets.token_hex(12)
         self.trace = continued(self._headers.get("traceparent"))
@@ -86,16 +87,29 @@ class _Exchange:
             self._tell(time.perf_counter() - started)
 
     async def _answered(self) -> None:
-        limit = asyncio.timeout(self._services.api.request_timeout_s)
+        """In time, whatever hangs: work that does not even end when it is cancelled is left behind."""
+        work = asyncio.create_task(self._work(), name="request")
         try:
-            async with limit, AsyncExitStack() as held:
+            await asyncio.wait({work}, timeout=self._services.api.request_timeout_s)
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
+        if work.done():
+            await work
+            return
+        self._late = True
+        work.cancel()
+        work.add_done_callback(lambda left: left.cancelled() or left.exception())
+        if not self._status:
+            await self._refuse(unavailable("timeout", "no answer in time; what was asked may still happen"))
+
+    async def _work(self) -> None:
+        try:
+            async with AsyncExitStack() as held:
                 await self._admit(held)
                 await self._app(self._scope, self._receive, self._send)
         except Exception as error:
-            late = isinstance(error, TimeoutError) and limit.expired()
-            problem = (
-                unavailable("timeout", "no answer in time; it may still happen") if late else problem_of(error)
-            )
+            problem = problem_of(error)
             if problem is None:
                 log.exception("request failed")
                 problem = broken()
@@ -151,6 +165,10 @@ class _Exchange:
         return message
 
     async def _send(self, message: Message) -> None:
+        if not self._late:
+            await self._send_on(message)
+
+    async def _send_on(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
@@ -162,7 +180,7 @@ class _Exchange:
 
     async def _refuse(self, problem: Problem) -> None:
         response: Response = problem.response(self._scope["path"], self.correlation_id)
-        await response(self._scope, self._receive_raw, self._send)
+        await response(self._scope, self._receive_raw, self._send_on)
 
     def _tell(self, seconds: float) -> None:
         route = getattr(self._scope.get("route"), "path", "unmatched")

@@ -135,7 +135,7 @@ class PaymentCommands:
         return step
 
     async def dispute(self, payment_id: str, wish: DisputeWish) -> PaymentStep:
-        """The payer disputes a processed payment."""
+        """The payer disputes a processed payment. Refused where another dispute of it is open."""
         found = await self._existing(payment_id)
         workflow_id = f"dispute-{payment_id}"
         _, started = await start_workflow(
@@ -149,11 +149,12 @@ class PaymentCommands:
             search_attributes=search_attributes("dispute", "pending", found.from_account, found.to_account),
             reuse=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         )
-        key = f"{payment_stream(payment_id)}:dispute:{wish.wish_id}"
-        if not started and not await self._ledger.repeats(key, wish):
-            found.must_be(PaymentStatus.PROCESSED, PaymentStatus.PARTIALLY_REFUNDED)
         handle = self._client.get_workflow_handle(workflow_id, result_type=PaymentStep)
         step: PaymentStep = await resting(handle, DisputeWorkflow.resting)
+        key = f"{payment_stream(payment_id)}:dispute:{wish.wish_id}"
+        if not started and not await self._ledger.repeats(key, wish):
+            payment.disputable(await self._existing(payment_id))  # the dispute that was joined is somebody else's
+            raise workflow_missing(workflow_id)
         return step
 
     async def resolve_dispute(self, payment_id: str, wish: DisputeDecision) -> PaymentStep:

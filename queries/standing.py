@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
 from domain import catalogue
 from domain.account import Account
 from domain.account_messages import AccountClosed, AccountFrozen, AccountUnfrozen, Entry
@@ -65,7 +67,12 @@ def _row(view: View, events: Sequence[RecordedEvent]) -> Row:
     """What the view would insert for this stream."""
     [statement] = view.apply(Batch([decode(event) for event in events]))
     [row] = statement.rows
-    return dict(row)
+    return {name: _as_kept(value) if isinstance(value, list | dict) else value for name, value in row.items()}
+
+
+def _as_kept(value: Any) -> Any:
+    """What the view keeps as JSON: its times are text there."""
+    return orjson.loads(orjson.dumps(value))
 
 
 def _state(events: Sequence[RecordedEvent]) -> Any:

@@ -1,5 +1,6 @@
 """Fixtures for all tests: real servers, started by the tests themselves."""
 
+from tests.fixtures.api import world
 from tests.fixtures.database import database, database_url, module_database, template_database
 from tests.fixtures.running import running_stack
 from tests.fixtures.stack import postgres_server, temporal_server
@@ -12,4 +13,5 @@ __all__ = [
     "running_stack",
     "template_database",
     "temporal_server",
+    "world",
 ]

@@ -7,11 +7,11 @@ from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from starlette.responses import Response
 
 from activities.steps import AccountStep
-from api.bodies import Movement, NewAccount, StatusChange
+from api.bodies import Movement, NewAccount, StatusChange, written_out
 from api.call import Call, IfMatch, Reading, Writing, answer, etag_of, must_match
 from api.documented import ACCOUNT, ENTRY, reads, writes
 from api.strict import StrictRoute
@@ -71,7 +71,11 @@ async def list_(call: Reading, user_id: Id | None = None, limit: Limit = 50, cur
 async def get(
     account_id: AccountId,
     call: Reading,
-    as_of: Annotated[AwareDatetime | None, Query(description="As it was at this instant (RFC 3339).")] = None,
+    as_of: Annotated[
+        AwareDatetime | None,
+        BeforeValidator(written_out),
+        Query(description="As it was at this instant (RFC 3339)."),
+    ] = None,
 ) -> Response:
     """One account, now or as it was."""
     missing = f"account {account_id} does not exist"

@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from starlette.responses import Response
 
+from api.bodies import written_out
 from api.call import Reading
 from api.documented import reads
 from api.strict import StrictRoute
@@ -20,7 +21,11 @@ from queries.results import PaymentAnalytics
 router = APIRouter(prefix="/v1/analytics", tags=["analytics"], route_class=StrictRoute)
 
 DAYS = 30
-Day = Annotated[date | AwareDatetime | None, Query(description="A day (UTC), or an instant of it.")]
+Day = Annotated[
+    date | AwareDatetime | None,
+    BeforeValidator(written_out),
+    Query(description="A day (UTC), or an instant of it."),
+]
 
 ANALYTICS = {
     "from_day": "2026-03-01",

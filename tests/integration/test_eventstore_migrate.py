@@ -20,6 +20,9 @@ from eventstore.errors import StoreUnavailable, UnsafeSettings
 from eventstore.migrate import migrate
 from tests.fixtures.database import Database
 
+NEWEST = "0002"
+
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,9 +38,9 @@ def test_several_databases_may_be_migrated_at_once_by_several(
             connection.execute(f"CREATE DATABASE {name}")
         try:
             with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as processes:
-                assert set(processes.map(migrate, urls * 3)) == {"0001"}
+                assert set(processes.map(migrate, urls * 3)) == {NEWEST}
             with ThreadPoolExecutor(4) as threads:
-                assert set(threads.map(migrate, urls)) == {"0001"}
+                assert set(threads.map(migrate, urls)) == {NEWEST}
             for name in names:
                 query = "SELECT has_database_privilege('tidemark_projector', %s, 'CREATE')"
                 assert connection.execute(query, [name]).fetchone() == (True,)
@@ -59,7 +62,7 @@ def test_alembics_own_command_does_the_same(postgres_server: str) -> None:
             ]
             assert [process.wait(60) for process in running] == [0, 0]
             with psycopg.connect(url) as migrated:
-                assert migrated.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+                assert migrated.execute("SELECT version_num FROM alembic_version").fetchall() == [(NEWEST,)]
                 row = migrated.execute(
                     "SELECT has_database_privilege('tidemark_projector', 'migrate_cli', 'CREATE')"
                 )
