@@ -65,10 +65,10 @@ async def measure(ways: dict[str, Way], order: Callable[[], PaymentOrder], at_on
 
 def show(title: str, took: dict[str, list[float]]) -> None:
     """One line per way."""
-    print(f"\n{title}\n{'way':<8}{'n':>6}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}")  # noqa: T201
+    print(f"\n{title}\n{'way':<8}{'n':>6}{'p50 ms':>10}{'p90 ms':>10}{'p99 ms':>10}")
     for name, found in took.items():
         at = [found[min(len(found) - 1, int(len(found) * share))] for share in (0.5, 0.9, 0.99)]
-        print(f"{name:<8}{len(found):>6}" + "".join(f"{value:>10.1f}" for value in at))  # noqa: T201
+        print(f"{name:<8}{len(found):>6}" + "".join(f"{value:>10.1f}" for value in at))
 
 
 @contextlib.asynccontextmanager

@@ -62,10 +62,16 @@ class Health:
 
     @staticmethod
     async def _lag(services: Services) -> Lag | None:
+        asking = asyncio.create_task(services.reader.ask(lag()), name="readiness")
+        # A Postgres that hangs does not even end what is cancelled: whoever asks is not kept waiting for that.
+        await asyncio.wait({asking}, timeout=LOOK_S)
+        if not asking.done():
+            asking.cancel()
+            asking.add_done_callback(lambda left: left.cancelled() or left.exception())
+            return None
         try:
-            async with asyncio.timeout(LOOK_S):
-                views = (await services.reader.ask(lag())).value
-        except (QueryError, TimeoutError):
+            views = asking.result().value
+        except QueryError:
             return None
         live = [view for view in views if view.status == "live"]
         return Lag(
