@@ -53,6 +53,7 @@ def test_the_whole_topology_is_there() -> None:
         "temporal-ui",
         "worker",
         "projector",
+        "api",
         "prometheus",
         "grafana",
     }
