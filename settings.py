@@ -28,6 +28,8 @@ class ApiSettings(BaseModel):
     """How long an answer waits for its Event-Position; without one after that."""
     wait_timeout_s: float = Field(default=5, ge=0)
     """How long a read waits for `min_position` at most."""
+    fresh_timeout_s: float = Field(default=0.2, ge=0)
+    """How long a read without `min_position` waits for the views to reach the end of the log, at the most."""
     shutdown_timeout_s: int = Field(default=20, ge=1)
     """How long requests under way may go on after SIGTERM."""
     postgres_timeout_s: float = Field(default=3, gt=0)

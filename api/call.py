@@ -177,11 +177,23 @@ class Call:
 
     async def _wait_for(self, views: tuple[str, ...]) -> None:
         given = self.request.query_params.get("min_position") or self.request.headers.get("wait-for-position")
-        if given is None or not views:
+        if not views:
+            return
+        if given is None:
+            await self._wait_a_moment(views)
             return
         limit_s = self.services.api.wait_timeout_s
         if await self.services.reached.wait((views, int(given)), limit_s) is None:
             raise NotCaughtUp(f"the view has not reached position {given} within {limit_s:g} s")
+
+    async def _wait_a_moment(self, views: tuple[str, ...]) -> None:
+        """Who reads right after a write expects to see it, and the views are milliseconds behind: give them these.
+
+        They are bounded, so that a projector that is away shows as lag and not as slowness.
+        """
+        head = await self.services.books.store.head()
+        end = head.last_position + head.unsequenced_events
+        await self.services.reached.wait((views, end), self.services.api.fresh_timeout_s)
 
 
 def etag_of(version: int) -> str:

@@ -56,6 +56,13 @@ def test_analytics_over_days_and_currencies(world: World) -> None:
     problem(world.http.get("/v1/analytics/payments", params={"from": "soon"}), 422, "invalid_field")
 
 
+def test_a_read_right_after_a_write_shows_it_without_asking_for_a_position(world: World) -> None:
+    for number in range(20):
+        name = world.account(f"fresh-{number}", "10.00")
+        found = world.http.get(f"/v1/accounts/{name}")
+        assert (found.status_code, found.json()["balance"]) == (200, "10.00")
+
+
 def test_what_was_written_is_read_at_its_position(world: World) -> None:
     """Twenty times, at once after the write: never the state before it."""
     account = world.account("a")
