@@ -220,7 +220,10 @@ async def test_answers_outlive_a_restart_of_everything_that_holds_them(own_stack
         assert again.headers["idempotency-replayed"] == "true"
         # A crash of Postgres may cost the views what they had: the log says how far they must come again.
         asked = {"min_position": first.headers["event-position"]}
-        assert http.get(f"/v1/accounts/{account}", params=asked).json()["balance"] == "1.00"
+        async with asyncio.timeout(60):
+            while (found := http.get(f"/v1/accounts/{account}", params=asked)).status_code != 200:
+                await asyncio.sleep(0.2)
+        assert found.json()["balance"] == "1.00"
 
 
 async def test_a_dead_projector_shows_as_lag_and_delays_no_write_for_long(own_stack: RunningStack) -> None:
