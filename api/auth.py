@@ -87,8 +87,12 @@ class Keyring:
         now = time.monotonic()
         if now - self._noted.get(principal.key_id, -_NOTE_USE_EVERY_S) >= _NOTE_USE_EVERY_S:
             self._noted[principal.key_id] = now
-            async with self._pool.connection() as connection:
-                await connection.execute(NOTE_USE, {"key_id": principal.key_id})
+
+            async def note() -> None:
+                async with self._pool.connection() as connection:
+                    await connection.execute(NOTE_USE, {"key_id": principal.key_id})
+
+            await retried(self._pool, note)
 
     async def _find(self, key_id: str) -> tuple[float, bytes, Principal | None]:
         async def fetch() -> tuple[Any, ...] | None:

@@ -43,6 +43,7 @@ _BY_STATUS = {
 }
 _AWAY = (
     RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.UNKNOWN,  # the connection broke: "transport error", "connection closed" and the like
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,
     RPCStatusCode.ABORTED,
@@ -135,6 +136,8 @@ def _refusal(error: DomainError) -> Problem:
         status = 404
     elif isinstance(error, InvalidInput) or error.code == "idempotency_conflict":
         status = 422
+    elif error.code == "version_mismatch":
+        status = 412
     elif isinstance(error, Conflict) and error.code == "workflow_missing":
         status = 503
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
@@ -162,8 +165,6 @@ def _away(error: Exception) -> Problem | None:
             return unavailable("temporal_unavailable", "Temporal does not answer")
         case RPCError() if error.status in _BUSY:
             return unavailable("temporal_busy", "Temporal has too much to do")
-        case RPCError() if error.status is RPCStatusCode.UNKNOWN and "closed" in str(error).lower():
-            return unavailable("temporal_unavailable", "Temporal closed the connection")
         case Unreachable() | ConnectionError() | TimeoutError():
             return unavailable("unavailable", "a part that is needed does not answer")
         case RuntimeError() if "connect" in str(error).lower():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import orjson
@@ -9,18 +10,32 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
+from psycopg_pool.pool_async import AddConnection, MaintenanceTask
 
 from eventstore import queries
 from eventstore.errors import StoreUnavailable, UnsafeSettings
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-Pool = AsyncConnectionPool[Connection]
 
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_MS = 30_000
 # Locks are held for the milliseconds of an append; who waits longer is told, and tries again a few times.
 LOCK_TIMEOUT_MS = 2_000
+RECONNECT_EVERY_S = 0.2
 _DURABLE = {"on", "remote_apply"}
+
+
+class Pool(AsyncConnectionPool[Connection]):
+    """Is back as soon as Postgres is.
+
+    The library waits 1, 2, 4, 8 s and so on between its tries to connect: after an outage of some seconds that is
+    as long again, for everybody who uses the pool.
+    """
+
+    async def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
+        if isinstance(task, AddConnection):
+            delay = min(delay, RECONNECT_EVERY_S * random.uniform(0.5, 1.0))  # noqa: S311 – not a secret
+        await super().schedule_task(task, delay)
 
 
 async def open_pool(
@@ -39,7 +54,7 @@ async def open_pool(
             unsafe.append(error)
             raise
 
-    pool: Pool = AsyncConnectionPool(
+    pool = Pool(
         "",
         kwargs=connection_arguments(url, application_name),
         min_size=min_size,

@@ -15,7 +15,7 @@ import psycopg
 
 from eventstore import queries
 from eventstore.attempts import backoff_s
-from eventstore.connect import Connection, connect
+from eventstore.connect import RECONNECT_EVERY_S, Connection, connect
 from eventstore.errors import UnsafeSettings
 
 BATCH_APPENDS = 2_000
@@ -57,7 +57,7 @@ class Sequencer:
             except (psycopg.Error, OSError) as error:
                 attempt += 1
                 _log.warning("sequencer: no connection or an error, trying again: %s", str(error).strip())
-                await _pause(stop, backoff_s(attempt, first_s=0.05, most_s=1.0))
+                await _pause(stop, backoff_s(attempt, first_s=0.05, most_s=RECONNECT_EVERY_S))
 
     async def _serve(self, connection: Connection, stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()

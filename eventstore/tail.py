@@ -11,7 +11,7 @@ import psycopg
 
 from eventstore import queries
 from eventstore.attempts import backoff_s
-from eventstore.connect import Connection, connect
+from eventstore.connect import RECONNECT_EVERY_S, Connection, connect
 
 POLL_S = 1.0
 
@@ -63,7 +63,7 @@ class Tail:
             except (psycopg.Error, OSError) as error:
                 attempt += 1
                 _log.warning("tail: not listening, polling meanwhile: %s", str(error).strip())
-                await asyncio.sleep(backoff_s(attempt, first_s=0.05, most_s=1.0))
+                await asyncio.sleep(backoff_s(attempt, first_s=0.05, most_s=RECONNECT_EVERY_S))
 
     async def _listen(self, connection: Connection) -> None:
         async for notification in connection.notifies():

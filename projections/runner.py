@@ -39,6 +39,7 @@ class RunnerSettings:
     attempts: int = 5
     first_backoff_s: float = 0.05
     longest_backoff_s: float = 5.0
+    reconnect_every_s: float = 0.2
     standby_poll_s: float = 0.5
     idle_poll_s: float = 1.0
 
@@ -62,6 +63,7 @@ class Runner:
         self._dealer = Dealer(views)
         self._upgrades: dict[str, asyncio.Task[None]] = {}
         self._log = logger.bind(group=self._settings.group)
+        self._look_at = 0.0
         self.standing_by = asyncio.Event()
         self.leading = False
 
@@ -77,7 +79,10 @@ class Runner:
             except Exception as error:
                 failures += 1
                 self._log.warning("projection_interrupted", error=f"{type(error).__name__}: {error}"[:500])
-                await _pause(stop, self._backoff(failures))
+                backoff_s = self._backoff(failures)
+                if fault_of(error) is Fault.TRANSIENT:  # Postgres is away: be there when it is back
+                    backoff_s = min(backoff_s, self._settings.reconnect_every_s)
+                await _pause(stop, backoff_s)
             finally:
                 self.leading = False
                 await self._end_upgrades()
@@ -184,6 +189,7 @@ class Runner:
                     if self._upgraded():
                         raise CheckpointMoved("an upgraded view is live")
                     if not records:
+                        await self._still_there(connection)
                         await self._rest(tracks, stop)
         finally:
             if committing is not None:
@@ -256,6 +262,14 @@ class Runner:
             if len(track.parked) > parked:
                 self._log.error("projection_parked", view=track.view.name, streams=sorted(track.parked)[:20])
             track.failures = 0
+
+    async def _still_there(self, connection: Connection) -> None:
+        """Raises where the connection is gone, and with it our lock. A crash of Postgres also takes the commits of
+        the last moments, which are there to be made again at once and not when the next event comes.
+        """
+        if time.monotonic() >= self._look_at:
+            await connection.execute("SELECT")
+            self._look_at = time.monotonic() + self._settings.idle_poll_s
 
     async def _rest(self, tracks: Sequence[Track], stop: asyncio.Event) -> None:
         """Until there is news, or a view in trouble is due."""

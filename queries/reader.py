@@ -12,11 +12,14 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg import sql as compose
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
+from eventstore.attempts import retried
+from eventstore.errors import ConcurrencyError, StoreUnavailable
 from queries.errors import NotCaughtUp, ReadUnavailable
 
 Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 Row = dict[str, Any]
 Fetch = Callable[..., Awaitable[list[Row]]]
 """`await fetch(sql, parameters)`: rows as dicts, all in the question's snapshot."""
@@ -26,10 +29,6 @@ POSITION: LiteralString = """
 SELECT COALESCE(min(position), 0) AS position, COALESCE(max(lag_events), 0) AS lag_events,
        count(*) AS views
   FROM read.lag WHERE status = 'live' AND view = ANY (%s)
-"""
-
-CHECKPOINT: LiteralString = """
-SELECT COALESCE(min(position), 0) AS position, count(*) AS views FROM read.checkpoints WHERE view = ANY (%s)
 """
 
 CHECKPOINTS: LiteralString = "SELECT view, position FROM read.checkpoints WHERE view = ANY (%s)"
@@ -67,13 +66,11 @@ class Reader:
         """Raises what the question raises, or ReadUnavailable."""
         for last in (False, True):
             try:
-                return await self._ask(question)
+                return await self._read(lambda: self._ask(question))
             except _SWAPPED as error:
                 # A view of another shape went live between two statements: once more, on the new one.
                 if last:
                     raise ReadUnavailable(f"the views are not there: {str(error).splitlines()[0]}") from error
-            except (psycopg.OperationalError, PoolTimeout, OSError) as error:
-                raise ReadUnavailable(f"Postgres did not answer: {str(error)[:200]}") from error
         raise AssertionError("unreachable")
 
     async def _ask(self, question: Question[Answer]) -> Answered[Answer]:
@@ -95,26 +92,28 @@ class Reader:
 
     async def position(self, views: Sequence[str]) -> int:
         """Of the view that has come least far; 0 where one of them is not there. Raises ReadUnavailable."""
-        try:
-            async with self._pool.connection() as connection:
-                row = await (await connection.execute(CHECKPOINT, (list(views),))).fetchone()
-        except psycopg.errors.UndefinedTable:
-            return 0
-        except (psycopg.OperationalError, PoolTimeout, OSError) as error:
-            raise ReadUnavailable(f"Postgres did not answer: {str(error)[:200]}") from error
-        assert row is not None
-        return int(row[0]) if row[1] == len(set(views)) else 0
+        at = await self.positions(views)
+        return min(at.values(), default=0) if at.keys() == set(views) else 0
 
     async def positions(self, views: Sequence[str]) -> dict[str, int]:
         """Of each of the views that is there. Raises ReadUnavailable."""
-        try:
+
+        async def fetch() -> list[tuple[Any, ...]]:
             async with self._pool.connection() as connection:
-                rows = await (await connection.execute(CHECKPOINTS, (list(views),))).fetchall()
+                return await (await connection.execute(CHECKPOINTS, (list(views),))).fetchall()
+
+        try:
+            rows = await self._read(fetch)
         except psycopg.errors.UndefinedTable:
             return {}
-        except (psycopg.OperationalError, PoolTimeout, OSError) as error:
-            raise ReadUnavailable(f"Postgres did not answer: {str(error)[:200]}") from error
         return {row[0]: int(row[1]) for row in rows}
+
+    async def _read(self, work: Callable[[], Awaitable[Found]]) -> Found:
+        """Once more where the connection turns out to be dead: reading twice is harmless."""
+        try:
+            return await retried(self._pool, work)
+        except (StoreUnavailable, ConcurrencyError, OSError) as error:
+            raise ReadUnavailable(f"Postgres did not answer: {str(error)[:200]}") from error
 
     async def wait_for_position(self, views: Sequence[str], position: int, timeout_s: float) -> bool:
         """Whether every view has taken in `position` within the time (a minute at most). Looks every 10 ms."""

@@ -93,6 +93,25 @@ async def test_the_engine_outlives_the_loss_of_its_connection(rig: Rig) -> None:
     ]
 
 
+async def test_what_a_crash_took_is_made_again_without_a_new_event(rig: Rig) -> None:
+    """Views commit asynchronously: a crash of Postgres takes the connection and what it had committed last."""
+    await rig.write(History(6).run(30).appends)
+    head, view = (await rig.log.head()).last_position, fragile(lambda batch: None)
+    async with rig.running([view]):
+        await rig.caught_up([view], head)
+        table = f"{await rig.schema(view)}.deposits"
+        there = await rig.query(f"SELECT count(*) FROM {table}")  # noqa: S608
+        await rig.query(f"DELETE FROM {table}")  # noqa: S608
+        await rig.query("UPDATE projection.builds SET position = 0")
+        await rig.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid()"
+        )
+        await rig.caught_up([view], head, timeout_s=10)
+        assert await rig.query(f"SELECT count(*) FROM {table}") == there  # noqa: S608
+        assert there > [(0,)]
+
+
 # --- leadership ------------------------------------------------------------
 
 
