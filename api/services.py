@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 
 import httpx
-import structlog
 from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 from temporalio.service import RetryConfig
@@ -20,15 +17,14 @@ from api.first_step import FirstStep
 from api.idempotency import Answers
 from api.limits import Limits
 from api.metrics import Metrics
+from api.own_worker import working
 from api.watch import Watch
 from eventstore.connect import open_pool
 from eventstore.lookups import Lookups
 from queries.reader import Reader
 from settings import ApiSettings, Settings
-from wiring import Books, Unreachable, connect_temporal, open_books
+from wiring import Books, connect_temporal, open_books
 from worker import make_worker
-
-log = structlog.get_logger()
 
 ViewsAt = tuple[tuple[str, ...], int]
 """Views that somebody waits for, and the position that all of them must have reached."""
@@ -65,7 +61,8 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
         max_interval_millis=500,
         max_elapsed_time_millis=int(api.temporal_timeout_s * 1000),
     )
-    temporal, eager = await _temporal(temporal_address, retrying)
+    # It connects with its first call: where the server is away now, reads are served meanwhile.
+    temporal = await connect_temporal(temporal_address, lazy=True, retry_config=retrying)
     read_url = settings.read_database_url or settings.database_url
     async with open_books(settings, "tidemark-api", api.postgres_timeout_s) as books:
         reads = await open_pool(
@@ -74,10 +71,12 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
             application_name="tidemark-api-reader",
             timeout_s=api.postgres_timeout_s,
         )
-        async with reads, contextlib.AsyncExitStack() as working:
-            if eager and api.worker:
-                http = await working.enter_async_context(httpx.AsyncClient())
-                await working.enter_async_context(make_worker(temporal, books, http, settings))
+        async with reads, contextlib.AsyncExitStack() as stack:
+            if api.worker:
+                http = await stack.enter_async_context(httpx.AsyncClient())
+                await stack.enter_async_context(
+                    working(temporal, lambda: make_worker(temporal, books, http, settings))
+                )
             lookups, reader = Lookups(books.pool), Reader(reads)
             yield Services(
                 settings=settings,
@@ -95,19 +94,6 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
             )
 
 
-async def _temporal(address: str | None, retrying: RetryConfig) -> tuple[Client, bool]:
-    """A client, and whether a worker may share its connection.
-
-    Where the server is away now, the client connects with its first call: reads are served meanwhile, and writes
-    once it is back, by the other workers.
-    """
-    try:
-        return await connect_temporal(address, retry_config=retrying), True
-    except Unreachable as fault:
-        log.warning("no worker in this process: payments start slower until it is started again", why=str(fault))
-        return await connect_temporal(address, lazy=True, retry_config=retrying), False
-
-
 def _reached_by(reader: Reader) -> Callable[[Sequence[ViewsAt]], Awaitable[Mapping[ViewsAt, int]]]:
     """Which of the waited-for positions all of their views have reached."""
 
@@ -122,12 +108,3 @@ def _reached_by(reader: Reader) -> Callable[[Sequence[ViewsAt]], Awaitable[Mappi
         return found
 
     return look
-
-
-async def temporal_answers(client: Client, timeout_s: float) -> bool:
-    """Whether the server says that it serves."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await client.service_client.check_health(timeout=timedelta(seconds=timeout_s))
-    except Exception:
-        return False

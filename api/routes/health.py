@@ -12,7 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
 from api.call import answer
-from api.services import Services, temporal_answers
+from api.own_worker import temporal_answers
+from api.services import Services
 from api.strict import StrictRoute
 from queries.errors import QueryError
 from queries.operations import lag
