@@ -113,5 +113,7 @@ def _metadata(command: LedgerCommand[Result]) -> dict[str, str]:
 
 
 def fingerprint(content: BaseModel) -> bytes:
-    """What tells a repeat of a command from another one under the same key; when and on whose trace do not."""
-    return hashlib.sha256(content.model_dump_json(exclude={"at", "trace"}).encode()).digest()
+    """What tells a repeat of a command from another one under the same key: not when, on whose trace or on which
+    condition it came.
+    """
+    return hashlib.sha256(content.model_dump_json(exclude={"at", "trace", "if_version"}).encode()).digest()

@@ -167,6 +167,7 @@ class PaymentActivities:
                     returns=PaymentStep,
                     actor=wish.actor,
                     trace=wish.trace,
+                    if_version=wish.if_version,
                     repeat_shows_now=True,
                 )
             )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import DomainError
-from eventstore.errors import IdempotencyConflictError
+from eventstore.errors import IdempotencyConflictError, VersionMismatch
 
 
 @contextmanager
@@ -19,8 +19,6 @@ def refusals() -> Iterator[None]:
     except DomainError as refusal:
         details = {"code": refusal.code, "field": refusal.field, "kind": type(refusal).__name__}
         raise ApplicationError(refusal.message, details, type=refusal.code, non_retryable=True) from refusal
-    except IdempotencyConflictError as conflict:
-        details = {"code": "idempotency_conflict", "field": None, "kind": "Conflict"}
-        raise ApplicationError(
-            str(conflict), details, type="idempotency_conflict", non_retryable=True
-        ) from conflict
+    except (IdempotencyConflictError, VersionMismatch) as conflict:
+        details = {"code": conflict.code, "field": None, "kind": "Conflict"}
+        raise ApplicationError(str(conflict), details, type=conflict.code, non_retryable=True) from conflict

@@ -52,11 +52,15 @@ class TransferOrder(_Data):
 
 
 class Wish(_Data):
-    """Somebody's wish about a running payment or transfer. `wish_id` makes a repeat of it harmless."""
+    """Somebody's wish about a payment or transfer. `wish_id` makes a repeat of it harmless.
+
+    `if_version`: to be granted at this version of it only; no part of the content either.
+    """
 
     wish_id: Name
     actor: Id = "system"
     trace: Text | None = None
+    if_version: int | None = Field(default=None, ge=0)
 
 
 class CancelWish(Wish):

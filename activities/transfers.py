@@ -292,6 +292,7 @@ class TransferActivities:
                     returns=TransferStep,
                     actor=content.actor,
                     trace=content.trace,
+                    if_version=content.if_version if isinstance(content, Wish) else None,
                     repeat_shows_now=True,
                 )
             )

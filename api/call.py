@@ -206,6 +206,16 @@ def must_match(if_match: str | None, version: int) -> None:
         raise Problem(412, "version_mismatch", f"the version is {etag_of(version)}, not {if_match[:40]}")
 
 
+def version_of(if_match: str | None) -> int | None:
+    """The version that an If-Match header asks for; 412 for what cannot be one of our ETags."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    text = if_match.strip().strip('"')
+    if not text.isdecimal() or len(text) > 18:
+        must_match(if_match, -1)
+    return int(text)
+
+
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Dataclasses as JSON; times as RFC 3339 in UTC."""
     body = orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z)

@@ -79,8 +79,11 @@ async def ask(handle: WorkflowHandle[Any, Any], update: Any, *args: Any, update_
 
 
 def update_id(wish: Wish) -> str:
-    """Temporal answers a repeated update id without looking at its content, so the content is part of it."""
-    return f"{wish.wish_id}:{fingerprint(wish).hex()[:16]}"
+    """Temporal answers a repeated update id without looking at its content, so the content is part of it; and what
+    was refused at one version may be granted at another.
+    """
+    condition = "" if wish.if_version is None else f":{wish.if_version}"
+    return f"{wish.wish_id}:{fingerprint(wish).hex()[:16]}{condition}"
 
 
 async def result_of(handle: WorkflowHandle[Any, Any]) -> Any:

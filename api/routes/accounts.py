@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from activities.steps import AccountStep
 from api.bodies import Movement, NewAccount, StatusChange, written_out
-from api.call import Call, IfMatch, Reading, Writing, answer, etag_of, must_match
+from api.call import Call, IfMatch, Reading, Writing, answer, etag_of, version_of
 from api.documented import ACCOUNT, ENTRY, reads, writes
 from api.strict import StrictRoute
 from commands.accounts import AccountCommands, account_key
@@ -193,7 +193,7 @@ async def _do(
 
     async def work() -> Response:
         await call.must_own(account_id, "account_id")
-        await command(call.accounts(_version(if_match)), command_id)
+        await command(call.accounts(version_of(if_match)), command_id)
         return await _written(call, account_id, f"{action}:{command_id}", status)
 
     return await call.once(work)
@@ -209,16 +209,6 @@ async def _written(call: Call, account_id: str, key: str, status: int, **headers
     account = await standing_account(lookups, account_id, last.version)
     assert account is not None
     return await call.written(account, last, status, **headers)
-
-
-def _version(if_match: str | None) -> int | None:
-    """Of an If-Match header; 412 for what cannot be one of our ETags."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    text = if_match.strip().strip('"')
-    if not text.isdecimal() or len(text) > 18:
-        must_match(if_match, -1)
-    return int(text)
 
 
 def _plain_iban(iban: str | None) -> str | None:

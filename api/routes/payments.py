@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from activities.ledger import fingerprint
 from activities.steps import (
     CancelWish,
     CaptureWish,
@@ -19,19 +17,17 @@ from activities.steps import (
     ReviewWish,
 )
 from api.bodies import Cancel, Capture, Dispute, DisputeEnd, NewPayment, Refund, Review
-from api.call import Call, IfMatch, Operating, Reading, Writing, answer, must_match
+from api.call import Call, IfMatch, Operating, Reading, Writing
 from api.documented import PAYMENT, reads, writes
-from api.idempotency import REPLAYED
 from api.problems import Problem
 from api.routes.accounts import Cursor, Limit
-from api.routes.timeline import TimelineEvent, timeline
+from api.routes.subject import Subject, wish_of
+from api.routes.timeline import TimelineEvent
 from api.strict import StrictRoute
 from commands.catalogue import COMMANDS
 from commands.payments import authorize_key
-from domain.errors import NotFound
 from domain.model import Id
 from domain.streams import payment_stream
-from eventstore.events import RecordedEvent
 from queries.paging import Page
 from queries.payments import get_payment, list_payments, list_user_payments
 from queries.results import PaymentView
@@ -39,6 +35,7 @@ from queries.standing import standing_payment
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=StrictRoute)
 
+PAYMENTS = Subject("payment", payment_stream, authorize_key, standing_payment)
 PaymentId = Annotated[Id, Path(examples=["p-1"])]
 
 
@@ -62,18 +59,17 @@ async def create(body: NewPayment, call: Writing) -> Response:
         trace=call.trace,
     )
 
+    payments = call.payments
+
     async def work() -> Response:
-        await call.must_own(order.from_account, "from_account")
-        payments = call.payments
-        new = await call.services.first_step.taken(
-            payment_stream(payment_id),
-            authorize_key(payment_id),
-            fingerprint(order),
+        return await PAYMENTS.begin(
+            call,
+            payment_id,
+            order,
             lambda: payments.check(order),
             lambda: COMMANDS["create_payment"](payments, order),
+            201,
         )
-        repeated = {} if new else {REPLAYED: "true"}
-        return await _written(call, payment_id, 201, Location=f"/v1/payments/{payment_id}", **repeated)
 
     return await call.once(work, body.payment_id)
 
@@ -109,8 +105,7 @@ async def get(payment_id: PaymentId, call: Reading) -> Response:
 )
 async def events(payment_id: PaymentId, call: Reading, limit: Limit = 200, cursor: Cursor = None) -> Response:
     """What happened to the payment, event by event, straight from the log."""
-    await _existing(call, payment_id)
-    return answer(await timeline(call.services.lookups, payment_stream(payment_id), limit, cursor))
+    return await PAYMENTS.timeline(call, payment_id, limit, cursor)
 
 
 @router.post("/{payment_id}/capture", response_model=PaymentView, responses=writes(200, PAYMENT, 412))
@@ -121,10 +116,10 @@ async def capture(
 
     async def command(found: PaymentView) -> object:
         money = body.money(found.currency) if body else None
-        wish = CaptureWish(amount=money, **_wish(call))
+        wish = CaptureWish(amount=money, **wish_of(call, if_match))
         return await COMMANDS["capture"](call.payments, payment_id, wish)
 
-    return await _do(call, payment_id, if_match, command)
+    return await PAYMENTS.carry_out(call, payment_id, if_match, command)
 
 
 @router.post(
@@ -138,10 +133,10 @@ async def cancel(
     """Cancel, or give up what is left to capture."""
 
     async def command(_found: PaymentView) -> object:
-        wish = CancelWish(reason=body.reason if body else None, **_wish(call))
+        wish = CancelWish(reason=body.reason if body else None, **wish_of(call, if_match))
         return await COMMANDS["cancel_payment"](call.payments, payment_id, wish)
 
-    return await _do(call, payment_id, if_match, command)
+    return await PAYMENTS.carry_out(call, payment_id, if_match, command)
 
 
 @router.post(
@@ -157,10 +152,10 @@ async def refund(
     async def command(found: PaymentView) -> object:
         _must_be(call, found.to_user, "refund it")
         money = body.money(found.currency) if body else None
-        wish = RefundWish(amount=money, reason=body.reason if body else None, **_wish(call))
+        wish = RefundWish(amount=money, reason=body.reason if body else None, **wish_of(call, if_match))
         return await COMMANDS["refund"](call.payments, payment_id, wish)
 
-    return await _do(call, payment_id, if_match, command)
+    return await PAYMENTS.carry_out(call, payment_id, if_match, command)
 
 
 @router.post(
@@ -174,10 +169,10 @@ async def dispute(payment_id: PaymentId, body: Dispute, call: Writing, if_match:
     async def command(found: PaymentView) -> object:
         _must_be(call, found.from_user, "dispute it")
         return await COMMANDS["open_dispute"](
-            call.payments, payment_id, DisputeWish(reason=body.reason, **_wish(call))
+            call.payments, payment_id, DisputeWish(reason=body.reason, **wish_of(call, if_match))
         )
 
-    return await _do(call, payment_id, if_match, command)
+    return await PAYMENTS.carry_out(call, payment_id, if_match, command)
 
 
 @router.post("/{payment_id}/disputes/resolve", response_model=PaymentView, responses=writes(200, PAYMENT, 412))
@@ -187,10 +182,10 @@ async def resolve_dispute(
     """An operator decides a dispute: won by the payee, or lost."""
 
     async def command(_found: PaymentView) -> object:
-        decision = DisputeDecision(outcome=body.outcome, note=body.note, **_wish(call))
+        decision = DisputeDecision(outcome=body.outcome, note=body.note, **wish_of(call, if_match))
         return await COMMANDS["resolve_dispute"](call.payments, payment_id, decision)
 
-    return await _do(call, payment_id, if_match, command)
+    return await PAYMENTS.carry_out(call, payment_id, if_match, command)
 
 
 @router.post("/{payment_id}/review", response_model=PaymentView, responses=writes(200, PAYMENT, 412))
@@ -198,51 +193,13 @@ async def review(payment_id: PaymentId, body: Review, call: Operating, if_match:
     """An operator approves or rejects what screening held."""
 
     async def command(_found: PaymentView) -> object:
-        wish = ReviewWish(approve=body.decision == "approve", note=body.note, **_wish(call))
+        wish = ReviewWish(approve=body.decision == "approve", note=body.note, **wish_of(call, if_match))
         return await COMMANDS["review_payment"](call.payments, payment_id, wish)
 
-    return await _do(call, payment_id, if_match, command)
-
-
-async def _do(
-    call: Call, payment_id: str, if_match: str | None, command: Callable[[PaymentView], Awaitable[object]]
-) -> Response:
-    """One wish about a payment that the caller may see, at the version asked for if one was."""
-
-    async def work() -> Response:
-        found = await _existing(call, payment_id)
-        must_match(if_match, found.version)
-        await command(found)
-        return await _written(call, payment_id, 200)
-
-    return await call.once(work)
-
-
-def _wish(call: Call) -> dict[str, Any]:
-    return {"wish_id": call.new_id("c"), "actor": call.who.actor, "trace": call.trace}
+    return await PAYMENTS.carry_out(call, payment_id, if_match, command)
 
 
 def _must_be(call: Call, user_id: str, what: str) -> None:
     """Seeing a payment is not owning both of its ends."""
     if not call.who.sees(user_id):
         raise Problem(403, "not_yours", f"only the other party of the payment may {what}")
-
-
-async def _events(call: Call, payment_id: str) -> list[RecordedEvent]:
-    found = await call.services.lookups.stream(payment_stream(payment_id))
-    if not found:
-        raise NotFound("payment_not_found", f"payment {payment_id} does not exist", "payment_id")
-    return found
-
-
-async def _existing(call: Call, payment_id: str) -> PaymentView:
-    """As the log has it. Raises NotFound also where it is not the caller's to see."""
-    found = standing_payment(await _events(call, payment_id))
-    if not call.who.sees(found.from_user, found.to_user):
-        raise NotFound("payment_not_found", f"payment {payment_id} does not exist", "payment_id")
-    return found
-
-
-async def _written(call: Call, payment_id: str, status: int, **headers: str) -> Response:
-    found = await _events(call, payment_id)
-    return await call.written(standing_payment(found), found[-1], status, **headers)

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from activities.ledger import fingerprint
 from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder
 from api.bodies import Cancel, NewTransfer, Resolve, Review
-from api.call import Call, IfMatch, Operating, Reading, Writing, answer, must_match
+from api.call import IfMatch, Operating, Reading, Writing
 from api.documented import TRANSFER, reads, writes
-from api.idempotency import REPLAYED
 from api.problems import Problem
 from api.routes.accounts import Cursor, Limit
-from api.routes.timeline import TimelineEvent, timeline
+from api.routes.subject import Subject, wish_of
+from api.routes.timeline import TimelineEvent
 from api.strict import StrictRoute
 from commands.catalogue import COMMANDS
 from commands.transfers import reserve_key
-from domain.errors import NotFound
 from domain.model import Id
 from domain.streams import transfer_stream
-from eventstore.events import RecordedEvent
 from queries.paging import Page
 from queries.results import TransferView
 from queries.standing import standing_transfer
@@ -31,6 +27,7 @@ from queries.transfers import get_transfer, list_transfers
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=StrictRoute)
 
+TRANSFERS = Subject("transfer", transfer_stream, reserve_key, standing_transfer)
 TransferId = Annotated[Id, Path(examples=["t-1"])]
 Status = Literal[
     "initiated",
@@ -65,18 +62,17 @@ async def create(body: NewTransfer, call: Writing) -> Response:
         trace=call.trace,
     )
 
+    transfers = call.transfers
+
     async def work() -> Response:
-        await call.must_own(order.from_account, "from_account")
-        transfers = call.transfers
-        new = await call.services.first_step.taken(
-            transfer_stream(transfer_id),
-            reserve_key(transfer_id),
-            fingerprint(order),
+        return await TRANSFERS.begin(
+            call,
+            transfer_id,
+            order,
             lambda: transfers.check(order),
             lambda: COMMANDS["create_transfer"](transfers, order),
+            202,
         )
-        repeated = {} if new else {REPLAYED: "true"}
-        return await _written(call, transfer_id, 202, Location=f"/v1/transfers/{transfer_id}", **repeated)
 
     return await call.once(work, body.transfer_id)
 
@@ -114,8 +110,7 @@ async def get(transfer_id: TransferId, call: Reading) -> Response:
 )
 async def events(transfer_id: TransferId, call: Reading, limit: Limit = 200, cursor: Cursor = None) -> Response:
     """What happened to the transfer, event by event, straight from the log."""
-    await _existing(call, transfer_id)
-    return answer(await timeline(call.services.lookups, transfer_stream(transfer_id), limit, cursor))
+    return await TRANSFERS.timeline(call, transfer_id, limit, cursor)
 
 
 @router.post(
@@ -131,10 +126,10 @@ async def cancel(
     async def command(found: TransferView) -> object:
         if not call.who.sees(found.from_user):
             raise Problem(403, "not_yours", "only the sender may cancel it")
-        wish = CancelWish(reason=body.reason if body else None, **_wish(call))
+        wish = CancelWish(reason=body.reason if body else None, **wish_of(call, if_match))
         return await COMMANDS["cancel_transfer"](call.transfers, transfer_id, wish)
 
-    return await _do(call, transfer_id, if_match, command)
+    return await TRANSFERS.carry_out(call, transfer_id, if_match, command)
 
 
 @router.post("/{transfer_id}/review", response_model=TransferView, responses=writes(200, TRANSFER, 412))
@@ -142,10 +137,10 @@ async def review(transfer_id: TransferId, body: Review, call: Operating, if_matc
     """An operator approves or rejects what screening held."""
 
     async def command(_found: TransferView) -> object:
-        wish = ReviewWish(approve=body.decision == "approve", note=body.note, **_wish(call))
+        wish = ReviewWish(approve=body.decision == "approve", note=body.note, **wish_of(call, if_match))
         return await COMMANDS["review_transfer"](call.transfers, transfer_id, wish)
 
-    return await _do(call, transfer_id, if_match, command)
+    return await TRANSFERS.carry_out(call, transfer_id, if_match, command)
 
 
 @router.post("/{transfer_id}/resolve", response_model=TransferView, responses=writes(200, TRANSFER, 412))
@@ -153,45 +148,9 @@ async def resolve(transfer_id: TransferId, body: Resolve, call: Operating, if_ma
     """An operator's way out for a stuck transfer."""
 
     async def command(_found: TransferView) -> object:
-        wish = ResolveWish(action=body.action, to_account=body.to_account, note=body.note, **_wish(call))
+        wish = ResolveWish(
+            action=body.action, to_account=body.to_account, note=body.note, **wish_of(call, if_match)
+        )
         return await COMMANDS["resolve_transfer"](call.transfers, transfer_id, wish)
 
-    return await _do(call, transfer_id, if_match, command)
-
-
-async def _do(
-    call: Call, transfer_id: str, if_match: str | None, command: Callable[[TransferView], Awaitable[object]]
-) -> Response:
-    """One wish about a transfer that the caller may see, at the version asked for if one was."""
-
-    async def work() -> Response:
-        found = await _existing(call, transfer_id)
-        must_match(if_match, found.version)
-        await command(found)
-        return await _written(call, transfer_id, 200)
-
-    return await call.once(work)
-
-
-def _wish(call: Call) -> dict[str, Any]:
-    return {"wish_id": call.new_id("c"), "actor": call.who.actor, "trace": call.trace}
-
-
-async def _events(call: Call, transfer_id: str) -> list[RecordedEvent]:
-    found = await call.services.lookups.stream(transfer_stream(transfer_id))
-    if not found:
-        raise NotFound("transfer_not_found", f"transfer {transfer_id} does not exist", "transfer_id")
-    return found
-
-
-async def _existing(call: Call, transfer_id: str) -> TransferView:
-    """As the log has it. Raises NotFound also where it is not the caller's to see."""
-    found = standing_transfer(await _events(call, transfer_id))
-    if not call.who.sees(found.from_user, found.to_user):
-        raise NotFound("transfer_not_found", f"transfer {transfer_id} does not exist", "transfer_id")
-    return found
-
-
-async def _written(call: Call, transfer_id: str, status: int, **headers: str) -> Response:
-    found = await _events(call, transfer_id)
-    return await call.written(standing_transfer(found), found[-1], status, **headers)
+    return await TRANSFERS.carry_out(call, transfer_id, if_match, command)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from tests.e2e.api import World, client, problem
@@ -177,6 +179,49 @@ def test_a_payments_etag_guards_what_follows(world: World) -> None:
     etag = world.until(path, "authorized")["version"]
     done = world.http.post(f"{path}/capture", headers={"If-Match": f'"{etag}"'})
     assert (done.status_code, done.headers["etag"]) == (200, f'"{etag + 1}"')
+    problem(world.http.post(f"{path}/cancel", headers={"If-Match": f'"{etag}"'}), 412, "version_mismatch")
+    problem(world.http.post(f"{path}/refunds", headers={"If-Match": f'"{etag}"'}), 412, "version_mismatch")
+    problem(
+        world.http.post(f"{path}/disputes", json={"reason": "x"}, headers={"If-Match": '"1"'}),
+        412,
+        "version_mismatch",
+    )
+    problem(world.http.post(f"{path}/cancel", headers={"If-Match": f'"{etag + 1}"'}), 409, "wrong_payment_status")
+
+
+@pytest.mark.parametrize("action", ["capture", "refunds"])
+def test_of_many_wishes_at_one_version_of_a_payment_one_is_granted(world: World, action: str) -> None:
+    """Each alone is possible: it is the version that the others miss, at the very append."""
+    payer, payee = world.account("a", "50.00"), world.account("b")
+    make = world.held_payment if action == "capture" else world.processed_payment
+    path = f"/v1/payments/{make(payer, payee, '20.00')}"
+    asked = {"If-Match": f'"{world.until(path, "authorized", "processed")["version"]}"'}
+
+    def ask(_: int) -> httpx.Response:
+        with client(world.info) as http:
+            return http.post(f"{path}/{action}", json={"amount": "1.00"}, headers=asked)
+
+    with ThreadPoolExecutor(8) as many:
+        answers = list(many.map(ask, range(8)))
+    [granted] = [answer for answer in answers if answer.status_code == 200]
+    for answer in answers:
+        if answer is not granted:
+            problem(answer, 412, "version_mismatch")
+    found = world.seen(granted, path)
+    assert (found["captured"], found["refunded"]) in {("1.00", "0.00"), ("20.00", "1.00")}
+
+
+def test_a_condition_met_once_stays_met_for_its_repeats(world: World) -> None:
+    path = f"/v1/payments/{world.held_payment(world.account('a', '50.00'), world.account('b'))}"
+    version = world.until(path, "authorized")["version"]
+    key = {"Idempotency-Key": f"{world.run}-once"}
+    body = {"amount": "1.00"}
+    problem(
+        world.http.post(f"{path}/capture", json=body, headers={**key, "If-Match": '"1"'}), 412, "version_mismatch"
+    )
+    first = world.http.post(f"{path}/capture", json=body, headers={**key, "If-Match": f'"{version}"'})
+    again = world.http.post(f"{path}/capture", json=body, headers={**key, "If-Match": f'"{version}"'})
+    assert (first.status_code, again.status_code, again.content) == (200, 200, first.content)
 
 
 def test_operators_see_lag_conservation_and_dead_letters(world: World) -> None:

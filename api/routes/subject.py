@@ -1,0 +1,110 @@
+"""What payments and transfers have in common on the wire: a stream of their own, two parties, wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from starlette.responses import Response
+
+from activities.ledger import fingerprint
+from activities.steps import PaymentOrder, TransferOrder
+from api.call import Call, answer, must_match, version_of
+from api.idempotency import REPLAYED
+from api.routes.timeline import timeline
+from domain.errors import NotFound, WrongState
+from eventstore.events import RecordedEvent
+
+
+class Shown(Protocol):
+    """What an answer about one of them says, whichever it is."""
+
+    @property
+    def from_user(self) -> str | None: ...
+    @property
+    def to_user(self) -> str | None: ...
+    @property
+    def version(self) -> int: ...
+
+
+View = TypeVar("View", bound=Shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject(Generic[View]):
+    """`standing`: where one stands by all of its events. `first_key`: the command id of its first step."""
+
+    name: str
+    stream: Callable[[str], str]
+    first_key: Callable[[str], str]
+    standing: Callable[[Sequence[RecordedEvent]], View]
+
+    async def begin(  # noqa: PLR0917 – an order and what is done with it
+        self,
+        call: Call,
+        subject_id: str,
+        order: PaymentOrder | TransferOrder,
+        check: Callable[[], Awaitable[None]],
+        start: Callable[[], Awaitable[object]],
+        status: int,
+    ) -> Response:
+        """Started, or joined where it was there before; answered once its first durable step is in the log."""
+        await call.must_own(order.from_account, "from_account")
+        new = await call.services.first_step.taken(
+            self.stream(subject_id), self.first_key(subject_id), fingerprint(order), check, start
+        )
+        repeated = {} if new else {REPLAYED: "true"}
+        location = f"/v1/{self.name}s/{subject_id}"
+        return await self._written(call, subject_id, status, Location=location, **repeated)
+
+    async def carry_out(
+        self, call: Call, subject_id: str, if_match: str | None, wish: Callable[[View], Awaitable[object]]
+    ) -> Response:
+        """One wish about what the caller may see, at the version asked for if one was: the append compares it."""
+
+        async def work() -> Response:
+            found = await self.existing(call, subject_id)
+            try:
+                await wish(found)
+            except WrongState:  # it did not get as far as the append, because somebody was faster
+                must_match(if_match, (await self.existing(call, subject_id)).version)
+                raise
+            return await self._written(call, subject_id, 200)
+
+        return await call.once(work)
+
+    async def timeline(self, call: Call, subject_id: str, limit: int, cursor: str | None) -> Response:
+        """Its events, for who may see it."""
+        await self.existing(call, subject_id)
+        return answer(await timeline(call.services.lookups, self.stream(subject_id), limit, cursor))
+
+    async def existing(self, call: Call, subject_id: str) -> View:
+        """As the log has it. Raises NotFound also where it is not the caller's to see."""
+        found = self.standing(await self._events(call, subject_id))
+        if not call.who.sees(found.from_user, found.to_user):
+            raise self._missing(subject_id)
+        return found
+
+    async def _written(self, call: Call, subject_id: str, status: int, **headers: str) -> Response:
+        found = await self._events(call, subject_id)
+        return await call.written(self.standing(found), found[-1], status, **headers)
+
+    async def _events(self, call: Call, subject_id: str) -> list[RecordedEvent]:
+        found = await call.services.lookups.stream(self.stream(subject_id))
+        if not found:
+            raise self._missing(subject_id)
+        return found
+
+    def _missing(self, subject_id: str) -> NotFound:
+        return NotFound(f"{self.name}_not_found", f"{self.name} {subject_id} does not exist", f"{self.name}_id")
+
+
+def wish_of(call: Call, if_match: str | None) -> dict[str, Any]:
+    """What every wish of this request says of itself."""
+    return {
+        "wish_id": call.new_id("c"),
+        "actor": call.who.actor,
+        "trace": call.trace,
+        "if_version": version_of(if_match),
+    }
