@@ -102,7 +102,7 @@ class PaymentWorkflow:
             **ledger_step("initiate, screen, authorise"),
         )
         if asked is not None:
-            asked.grant(step)
+            self._life.inbox.settle_early(asked, step, cancelled=step.status is S.CANCELLED)
         return step
 
     async def _capture_all(self, order: PaymentOrder, step: PaymentStep) -> PaymentStep:

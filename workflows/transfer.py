@@ -126,7 +126,7 @@ class TransferWorkflow:
             **ledger_step("initiate, screen, reserve"),
         )
         if asked is not None:
-            asked.grant(step)
+            self._life.inbox.settle_early(asked, step, cancelled=step.status is S.CANCELLED)
         return self._life.at(step)
 
     async def _reviewed(self, order: TransferOrder, step: TransferStep) -> TransferStep:

@@ -112,3 +112,33 @@ async def test_a_cancel_that_comes_before_the_start_leaves_the_money_where_it_wa
         step = await under_test.transfers.resting(run)
         assert step.status == ends
         assert await under_test.balance(f"{run}-a") == ("100.00", "0.00")
+
+
+@pytest.mark.parametrize("by", ["signal", "update"])
+async def test_a_cancel_between_a_lost_first_step_and_its_repeat_is_not_granted_for_nothing(
+    by: str, database_url: str, temporal_server: TemporalAddress
+) -> None:
+    """The worker dies with the reservation committed, not reported; the next one finds the cancel there."""
+    run = f"between-{uuid.uuid4().hex[:8]}"
+    async with system(database_url, temporal_server.address) as under_test:
+        await under_test.open_account(f"{run}-a", "100.00")
+        await under_test.open_account(f"{run}-b")
+        order = TransferOrder(
+            transfer_id=run, from_account=f"{run}-a", to_account=f"{run}-b", amount=eur("100.00")
+        )
+        async with under_test.worker(TIDEMARK_FAILPOINT="transfer.reserve:after_commit=kill") as first:
+            await first.start()
+            await under_test.transfers.start(order)
+            await first.ended()
+        wish = CancelWish(wish_id="between")
+        if by == "signal":
+            await under_test.transfers.signal_cancel(run, wish)
+        asked = asyncio.create_task(under_test.transfers.cancel(run, wish)) if by == "update" else None
+        await asyncio.sleep(0.5)
+        async with under_test.worker() as second:
+            await second.start()
+            step = await under_test.transfers.resting(run)
+            assert step.status == "compensated"
+            if asked is not None:
+                assert (await asked).status == "compensated"
+        assert await under_test.balance(f"{run}-a") == ("100.00", "0.00")
