@@ -16,7 +16,7 @@ from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.payments import PaymentActivities
-from activities.rail import RailActivities
+from activities.rail import RailActivities, rail_client
 from activities.transfers import TransferActivities
 from logs import configure_logging
 from settings import Settings
@@ -99,7 +99,7 @@ async def main(settings: Settings) -> None:
     client = await connect_temporal()
     async with (
         open_books(settings, "tidemark-worker") as books,
-        httpx.AsyncClient() as http,
+        rail_client() as http,
         make_worker(client, books, http, settings),
     ):
         if settings.ready_file:

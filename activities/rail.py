@@ -18,6 +18,14 @@ from settings import Settings
 HTTP_OK, HTTP_NOT_FOUND, HTTP_REFUSED = 200, 404, 422
 
 
+def rail_client() -> httpx.AsyncClient:
+    """Each call on a connection of its own: what a confused gateway says twice is not taken for the next answer.
+
+    A stale yes in the place of a no would book money that the other bank never got.
+    """
+    return httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
+
+
 class RailCredit(BaseModel):
     """Credit `account` at the bank behind `rail`, once per `key`."""
 
@@ -38,7 +46,7 @@ class RailOutcome(BaseModel):
 
 
 class RailActivities:
-    """One HTTP client per process; gateways by rail name from the settings."""
+    """`client` is `rail_client()`; gateways by rail name from the settings."""
 
     def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
         self._client = client

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
 from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
+from activities.rail import rail_client
 from api.auth import Keyring
 from api.first_step import FirstStep
 from api.idempotency import Answers
@@ -73,7 +73,7 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
         )
         async with reads, contextlib.AsyncExitStack() as stack:
             if api.worker:
-                http = await stack.enter_async_context(httpx.AsyncClient())
+                http = await stack.enter_async_context(rail_client())
                 await stack.enter_async_context(
                     working(temporal, lambda: make_worker(temporal, books, http, settings))
                 )
