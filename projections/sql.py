@@ -55,6 +55,13 @@ BEGIN
         RAISE EXCEPTION 'a checkpoint was moved by somebody else' USING ERRCODE = 'TM001';
     END IF;
 END $$;
+CREATE OR REPLACE FUNCTION projection.refuse_going_back() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the checkpoint of % cannot go back to %: what it has taken in would be taken in again',
+        OLD.view, NEW.position USING ERRCODE = 'integrity_constraint_violation', HINT = 'rebuild the view';
+END $$;
+CREATE OR REPLACE TRIGGER checkpoints_only_grow BEFORE UPDATE OF position ON projection.builds
+    FOR EACH ROW WHEN (NEW.position < OLD.position) EXECUTE FUNCTION projection.refuse_going_back();
 """
 
 # Lag is worked out when asked for, from the log itself: a projector that died shows as growing lag, not as zero.

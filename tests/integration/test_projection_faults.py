@@ -154,3 +154,16 @@ async def test_a_filtering_view_still_advances(rig: Rig) -> None:
         live = await live_build(connection, "fragile")
     assert live is not None
     assert live.position == head
+
+
+async def test_a_checkpoint_does_not_go_back(rig: Rig) -> None:
+    """What a view has taken in would be taken in again."""
+    head = await rig.write(History(7).run(10).appends)
+    async with rig.running(ALL):
+        await rig.caught_up(ALL, head)
+    async with rig.connect() as connection:
+        with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="cannot go back"):
+            await connection.execute(
+                "UPDATE projection.builds SET position = position - 1 WHERE view = 'accounts'"
+            )
+        await connection.execute("UPDATE projection.builds SET position = position WHERE view = 'accounts'")
