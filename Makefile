@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 STAMP := $(VENV)/.installed-from-lock
 
-.PHONY: help demo up test check openapi lock clean
+.PHONY: help demo up test soak check openapi lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,12 @@ up: $(STAMP)  ## Start the local stack (Postgres, Temporal, workers, projector) 
 test: $(STAMP)  ## Run every test
 	@$(BIN)/python -m stack.prefetch
 	@$(BIN)/python -m pytest
+
+DURATION ?= 30m
+FAULTS ?= all
+soak: $(STAMP)  ## Throw faults at everything while a bank checker watches (DURATION=30m SEED=… FAULTS=…)
+	@$(BIN)/python -m stack.prefetch
+	@$(BIN)/python -m tests.chaos --duration $(DURATION) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(SOAK)
 
 check: $(STAMP)  ## Format, lint, types, import boundaries, dead code
 	@$(BIN)/ruff format --check .

@@ -1,0 +1,204 @@
+"""At the end: every acknowledged write is in the log with exactly its effect, once; every refused one is not; and
+everything that was begun is over, or waits for somebody who can see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, Final
+
+from psycopg import AsyncConnection
+
+from tests.chaos.checker.books import READ, Books, Row, Saga, minor
+from tests.chaos.checker.findings import Findings
+from tests.chaos.history import History, Operation
+
+FEE: Final = Decimal("0.01")
+OVER: Final = {
+    "transfer": ("completed", "compensated", "rejected", "cancelled"),
+    "payment": (
+        *("failed", "cancelled", "expired", "processed", "partially_refunded", "refunded"),
+        *("charged_back", "disputed"),  # disputed: the dispute waits for an operator's decision
+    ),
+}
+STEPS: Final = ("capture", "cancel", "refund", "dispute", "resolve_dispute")
+MOVES: Final = {"deposit": "FundsDeposited", "withdrawal": "FundsWithdrawn"}
+ON_ACCOUNT: Final = ("deposit", "withdrawal", "open", "close")
+
+
+async def read_log(connection: AsyncConnection[Any], findings: Findings, poisoned: set[str]) -> Books:
+    """The whole log, from its first position, on books of its own."""
+    books = Books(findings, poisoned)
+    while True:
+        upto = books.at + 5000
+        cursor = await connection.execute(READ.encode(), {"after": books.at, "upto": upto})
+        rows = await cursor.fetchall()
+        for row in rows:
+            books.see(Row(*row))
+        if not rows:
+            books.balance()
+            return books
+
+
+def open_sagas(books: Books) -> list[Saga]:
+    """What something still has to drive on. Manual payments and stuck transfers wait for somebody instead."""
+    return [saga for saga in books.sagas.values() if not _over(saga) and not _waits(saga)]
+
+
+def _over(saga: Saga) -> bool:
+    return saga.status in OVER[saga.stream.partition("-")[0]]
+
+
+def _waits(saga: Saga) -> bool:
+    by_hand = saga.manual and saga.status in ("authorized", "partially_captured")
+    return by_hand or (saga.status == "stuck" and saga.in_suspense)
+
+
+@dataclass
+class FinalChecker:
+    """`booked`: what the other bank says it was paid, by key. `shown_stuck`: transfers the API shows as stuck."""
+
+    history: History
+    books: Books
+    findings: Findings
+    booked: Mapping[str, Mapping[str, str]]
+    shown_stuck: frozenset[str] = frozenset()
+
+    def check(self) -> None:
+        for operation in self.history:
+            self._operation(operation)
+        for saga in self.books.sagas.values():
+            self._saga(saga)
+            self._asked_for(saga)
+        for reference, rows in self.books.by_reference.items():
+            if self.history.get(reference) is None and reference != "opening":
+                self._wrong("asked for", rows[0].stream, f"nobody asked for {rows[0].type} {reference}")
+        for key, credit in self.booked.items():
+            saga = self.books.saga(key.partition(":")[0])
+            if saga.status != "completed":
+                paid = f"the other bank was paid {credit['amount']}, but it is {saga.status}"
+                self._wrong("effect once", saga.stream, paid)
+
+    # --- what was answered, against the log --------------------------------------
+
+    def _operation(self, operation: Operation) -> None:
+        effects = self._effects(operation)
+        name = f"{operation.kind} {operation.id}"
+        if operation.outcome == "acknowledged" and not effects:
+            self._wrong("acknowledged write", name, f"was answered {operation.status}, and is not in the log")
+        if operation.outcome == "refused" and effects:
+            self._wrong("refused", name, f"was answered {operation.status} {operation.code}, and is in the log")
+        if len(effects) > 1:
+            self._wrong("effect once", name, f"is in the log {len(effects)} times")
+        for row in effects:
+            self._amount(operation, row, name)
+        if operation.position is not None:
+            stream = self.books.stream_at.get(operation.position)
+            if stream != self._stream(operation):
+                self._wrong("position told", name, f"was told position {operation.position}, which is {stream}'s")
+
+    def _effects(self, operation: Operation) -> list[Row]:
+        """The events that are this operation's doing; of several in one append, the one that says so."""
+        kind, books = operation.kind, self.books
+        stream, wish = self._stream(operation), self.history.wish_id(operation.id)
+        if kind in MOVES:
+            return [row for row in books.by_reference[operation.id] if row.type == MOVES[kind]]
+        if kind == "payment":
+            return self._of(stream, f"{stream}:payer:authorize")
+        if kind == "transfer":
+            return self._of(stream, f"{stream}:source:reserve")
+        if kind == "open":
+            return self._of(stream, f"{stream}:open")
+        if kind == "cancel_transfer":
+            return self._cancelled(operation, stream)
+        return self._of(stream, f"{stream}:{kind}:{wish}")
+
+    def _cancelled(self, operation: Operation, stream: str) -> list[Row]:
+        """An acknowledged cancel says that the transfer is undone, whoever undid it; a refused one, nothing."""
+        undone = self.books.saga(stream).status in ("cancelled", "compensated", "stuck")
+        if operation.outcome != "acknowledged" or not undone:
+            return []
+        return [self.books.first[stream]]
+
+    def _of(self, stream: str, command: str) -> list[Row]:
+        """An append's first event on a stream, if there is one."""
+        return [row for row in self.books.by_command.get(command, []) if row.stream == stream][:1]
+
+    def _amount(self, operation: Operation, row: Row, name: str) -> None:
+        if operation.amount is None or operation.kind == "cancel_transfer":
+            return
+        found = minor(row.data["amount"]) if "amount" in row.data else None
+        if found is not None and found != operation.amount:
+            self._wrong("effect as asked", name, f"asked for {operation.amount}, the log has {found}")
+
+    @staticmethod
+    def _stream(operation: Operation) -> str:
+        if operation.kind in ON_ACCOUNT:
+            return f"account-{operation.about}"
+        return f"{'transfer' if operation.kind in _ON_TRANSFER else 'payment'}-{operation.about}"
+
+    # --- each saga ---------------------------------------------------------------
+
+    def _asked_for(self, saga: Saga) -> None:
+        id_ = saga.stream.partition("-")[2]
+        if saga.signs and self.history.get(id_) is None:
+            self._wrong("asked for", saga.stream, "nobody asked for it")
+
+    def _saga(self, saga: Saga) -> None:
+        if saga.stream.startswith("transfer-"):
+            self._transfer(saga)
+        else:
+            self._payment(saga)
+        if not _over(saga) and not _waits(saga):
+            self._wrong("ends", saga.stream, f"is still {saga.status}, and nobody can see that it is stuck")
+        if saga.status == "stuck" and saga.stream.partition("-")[2] not in self.shown_stuck:
+            self._wrong("ends", saga.stream, "is stuck, but the API does not show it as that")
+
+    def _transfer(self, saga: Saga) -> None:
+        took = -saga.net(saga.source, "transfer")
+        gave = saga.net(saga.target, "transfer")
+        came = sum(amount for amount in saga.moved.values() if amount > 0)
+        whole = {
+            "completed": took == came == saga.amount,
+            "compensated": took == came and gave == 0 and took in (0, saga.amount),
+            "rejected": took == came == 0,
+            "cancelled": took == came == 0,
+            "stuck": took == saga.amount and came == 0,
+        }.get(saga.status, True)
+        if not whole:
+            message = f"{saga.status} over {saga.amount}: took {took}, paid out {came}, to its target {gave}"
+            self._wrong("compensation" if saga.status == "compensated" else "effect once", saga.stream, message)
+        if _over(saga) and self.books.accounts[saga.source].holds.get(saga.stream, 0):
+            self._wrong("holds", saga.stream, f"is {saga.status}, but its money is still held")
+        key = f"{saga.stream}:destination:credit"
+        if saga.rail and saga.status == "completed" and key not in self.booked:
+            self._wrong("acknowledged write", saga.stream, "is completed, but the other bank was never paid")
+
+    def _payment(self, saga: Saga) -> None:
+        fee_account = f"fees-{saga.currency}"
+        fee = int((saga.captured * FEE).to_integral_value(ROUND_HALF_EVEN))
+        charged = saga.disputed if saga.status == "charged_back" else 0
+        due = {
+            "the payer paid": (-saga.net(saga.source, "payment"), saga.captured),
+            "the payee got": (saga.net(saga.target, "payment"), saga.captured - fee),
+            "the fee was": (saga.net(fee_account, "fee"), fee),
+            "the payee gave back": (-saga.net(saga.target, "refund"), saga.refunded),
+            "the payer got back": (saga.net(saga.source, "refund"), saga.refunded),
+            "the payee was charged back": (-saga.net(saga.target, "chargeback"), charged),
+            "the payer was paid back": (saga.net(saga.source, "chargeback"), charged),
+        }
+        for what, (found, right) in due.items():
+            if found != right:
+                self._wrong("effect once", saga.stream, f"{what} {found}, not {right}")
+        left = saga.amount - saga.captured if saga.status in ("authorized", "partially_captured") else 0
+        held = self.books.accounts[saga.source].holds.get(saga.stream, 0)
+        if held != left:
+            self._wrong("holds", saga.stream, f"is {saga.status} with {held} held, not {left}")
+
+    def _wrong(self, promise: str, where: str, message: str) -> None:
+        self.findings.add(promise, where, message)
+
+
+_ON_TRANSFER: Final = ("transfer", "cancel_transfer", "resolve")

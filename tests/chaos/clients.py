@@ -1,0 +1,210 @@
+"""Seeded clients that move money over HTTP: what each wants next follows from the seed and its number."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio.client import Client as Temporal
+from temporalio.service import RPCError
+
+from activities.steps import CancelWish
+from tests.chaos.history import Operation
+from tests.chaos.http import Web
+from tests.chaos.world import World
+from workflows.transfer import TransferWorkflow
+
+PATIENCE_S = 12.0
+"""How long a client insists before it goes on with something else; the operation is asked again at the end."""
+PAUSE_S = (0.05, 0.4)
+
+
+def decimal(minor: int) -> str:
+    return f"{minor // 100}.{minor % 100:02}"
+
+
+@dataclass
+class Client:
+    """One customer with several accounts and no patience: never waits for one thing before the next."""
+
+    number: int
+    seed: int
+    world: World
+    web: Web
+    temporal: Temporal
+    dice: random.Random = field(init=False)
+    _count: int = 0
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(f"{self.seed}:{self.number}")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        wants = list(WANTS)
+        while not stop.is_set():
+            [want] = self.dice.choices(wants, weights=[WANTS[want] for want in wants])
+            await want(self)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self.dice.uniform(*PAUSE_S))
+
+    # --- what it can want ----------------------------------------------------
+
+    async def deposit(self) -> None:
+        await self._move("deposit", *self._account(), self.dice.randint(1, 30_00))
+
+    async def withdraw(self) -> None:
+        await self._move("withdrawal", *self._account(), self.dice.randint(1, 40_00))
+
+    async def pay(self) -> None:
+        paid = await self._pay("automatic")
+        if paid.outcome == "acknowledged" and self.dice.random() < 0.3:
+            for _ in range(self.dice.randint(1, 2)):
+                await self._about(paid, "refund", "refunds", self._part_of(paid))
+
+    async def pay_by_hand(self) -> None:
+        paid = await self._pay("manual")
+        if paid.outcome != "acknowledged":
+            return
+        for _ in range(self.dice.randint(0, 3)):
+            await self._about(paid, "capture", "capture", self._part_of(paid))
+        if self.dice.random() < 0.6:
+            await self._about(paid, "cancel", "cancel", None)
+
+    async def dispute(self) -> None:
+        paid = await self._pay("automatic")
+        if paid.outcome != "acknowledged":
+            return
+        opened = await self._about(paid, "dispute", "disputes", None, reason="never arrived")
+        if opened.outcome == "acknowledged":
+            outcome = self.dice.choice(["won", "lost"])
+            await self._about(paid, "resolve_dispute", "disputes/resolve", None, outcome=outcome)
+
+    async def transfer(self) -> None:
+        source, target = self._two("EUR" if self.dice.random() < 0.8 else "USD")
+        await self._transfer(source, target, self.dice.randint(1, 60_00))
+
+    async def transfer_in_vain(self) -> None:
+        source, _ = self._two("EUR")
+        await self._transfer(source, self.world.closed, self.dice.randint(1, 30_00))
+
+    async def transfer_far(self) -> None:
+        source, _ = self._two("EUR")
+        await self._transfer(source, self.world.far, self.dice.randint(1, 30_00))
+
+    async def change_of_mind(self) -> None:
+        """A cancel, as an update or as a signal, that may come before, during or after anything else."""
+        source, target = self._two("EUR")
+        target = self.dice.choice([target, self.world.far, self.world.closed])
+        id_ = self._id("transfer")
+        sent = asyncio.create_task(self._transfer(source, target, self.dice.randint(1, 30_00), id_))
+        await asyncio.sleep(self.dice.choice([0, 0.01, 0.05, 0.2]))
+        if self.dice.random() < 0.5:
+            with suppress(RPCError, TimeoutError, RuntimeError):
+                handle = self.temporal.get_workflow_handle(f"transfer-{id_}")
+                async with asyncio.timeout(2):
+                    await handle.signal(TransferWorkflow.cancel, CancelWish(wish_id=f"{id_}-signal"))
+        else:
+            cancel = self._id("cancel")
+            path = f"/v1/transfers/{id_}/cancel"
+            await self.web.do(Operation(cancel, "cancel_transfer", id_, path, {}), PATIENCE_S)
+        await sent
+
+    async def strand(self) -> None:
+        """Money on its way to a bank that refuses it, from an account that is closed meanwhile: it gets stuck."""
+        account = self._id("account")
+        body = {"account_id": account, "user_id": f"user-{account}", "currency": "EUR"}
+        opened = await self.web.do(Operation(account, "open", account, "/v1/accounts", body), PATIENCE_S)
+        amount = self.dice.randint(1_00, 9_00)
+        if opened.outcome != "acknowledged":
+            return
+        if (await self._move("deposit", account, "EUR", amount)).outcome != "acknowledged":
+            return
+        sent = await self._transfer(account, self.world.far_refuses, amount)
+        if sent.outcome != "acknowledged" or not await self._becomes(sent.about, "in_transit", "completed"):
+            return
+        close = Operation(self._id("close"), "close", account, f"/v1/accounts/{account}/close", {})
+        await self.web.do(close, PATIENCE_S)
+        if await self._becomes(sent.about, "stuck") and self.dice.random() < 0.7:
+            target, _ = self._two("EUR")
+            resolved = {"action": "return", "to_account": target}
+            path = f"/v1/transfers/{sent.about}/resolve"
+            await self.web.do(Operation(self._id("resolve"), "resolve", sent.about, path, resolved), PATIENCE_S)
+
+    # --- how -----------------------------------------------------------------
+
+    def _id(self, what: str) -> str:
+        self._count += 1
+        return f"{what}-{self.number}-{self._count}"
+
+    def _account(self) -> tuple[str, str]:
+        currency = "EUR" if self.dice.random() < 0.8 else "USD"
+        return self.dice.choice(self.world.hot[currency]), currency
+
+    def _two(self, currency: str) -> tuple[str, str]:
+        source, target = self.dice.sample(self.world.hot[currency], 2)
+        return source, target
+
+    def _part_of(self, operation: Operation) -> int | None:
+        assert operation.amount is not None
+        return self.dice.choice([None, max(operation.amount // 3, 1), self.dice.randint(1, operation.amount)])
+
+    async def _move(self, kind: str, account: str, currency: str, amount: int) -> Operation:
+        id_ = self._id(kind)
+        body = {"amount": decimal(amount), "currency": currency, "reference": id_}
+        path = f"/v1/accounts/{account}/{kind}s"
+        return await self.web.do(Operation(id_, kind, account, path, body, amount), PATIENCE_S)
+
+    async def _pay(self, capture: str) -> Operation:
+        payer, payee = self._two("EUR")
+        id_, amount = self._id("payment"), self.dice.randint(2, 40_00)
+        body: dict[str, Any] = {"payment_id": id_, "from_account": payer, "to_account": payee, "capture": capture}
+        body |= {"amount": decimal(amount), "currency": "EUR"}
+        if capture == "manual" and self.dice.random() < 0.3:
+            body["expires_in_s"] = self.dice.randint(1, 20)
+        return await self.web.do(Operation(id_, "payment", id_, "/v1/payments", body, amount), PATIENCE_S)
+
+    async def _about(
+        self, paid: Operation, kind: str, action: str, amount: int | None, **more: object
+    ) -> Operation:
+        body = dict(more) if amount is None else {"amount": decimal(amount), **more}
+        path = f"/v1/payments/{paid.about}/{action}"
+        return await self.web.do(Operation(self._id(kind), kind, paid.about, path, body, amount), PATIENCE_S)
+
+    async def _transfer(self, source: str, target: str, amount: int, id_: str | None = None) -> Operation:
+        id_ = id_ or self._id("transfer")
+        currency = "USD" if source in self.world.hot["USD"] else "EUR"
+        body = {"transfer_id": id_, "from_account": source, "to_account": target}
+        body |= {"amount": decimal(amount), "currency": currency}
+        return await self.web.do(Operation(id_, "transfer", id_, "/v1/transfers", body, amount), PATIENCE_S)
+
+    async def _becomes(self, transfer: str, *statuses: str) -> bool:
+        """Whether it does, within the client's patience."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    response = await self.web.get(f"/v1/transfers/{transfer}")
+                    if (
+                        response is not None
+                        and response.status_code == 200
+                        and response.json()["status"] in statuses
+                    ):
+                        return True
+                    await asyncio.sleep(0.2)
+        return False
+
+
+WANTS: dict[Callable[[Client], Awaitable[None]], int] = {
+    Client.deposit: 10,
+    Client.withdraw: 8,
+    Client.pay: 20,
+    Client.pay_by_hand: 12,
+    Client.dispute: 3,
+    Client.transfer: 20,
+    Client.transfer_in_vain: 6,
+    Client.transfer_far: 8,
+    Client.change_of_mind: 10,
+    Client.strand: 3,
+}
