@@ -61,21 +61,23 @@ def main(
             own_namespace()
         except NoDisk as why:
             why_no_disk = str(why)
-    console = Console(stderr=True)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
     this = Run(seed, plan(seed, duration_s, kinds, gap))
     console.print(f"seed {seed}, {len(this.episodes)} faults in {duration_s:.0f} s:")
     for episode in this.episodes:
         console.print(episode.line(), highlight=False)
     configure_logging("ERROR")
     data = Path(tempfile.mkdtemp(prefix="tidemark-chaos-"))
-    broken = True
+    broken = False
     try:
         wants_disk = "disk-full" in kinds and not why_no_disk
         with cluster(data, seed, wants_disk, no_progress) as system:
             _drive(system, this, duration_s, clients, console)
-            broken = not this.ok
+    except Exception:
+        broken = True
+        raise
     finally:
-        if keep or broken:
+        if keep or broken or len(this.findings):
             console.print(f"the data and logs are kept in {data}", highlight=False)
         else:
             shutil.rmtree(data, ignore_errors=True)

@@ -35,6 +35,7 @@ from tests.fixtures.processes import ROOT
 from wiring import Books
 
 COMMAND_LIMIT_S = 90.0
+REBUILD_TRIES = 10
 NOT_NOW = (psycopg.Error, RPCError, OSError, TimeoutError, RuntimeError)
 """What a fault meets while another one is on."""
 
@@ -278,8 +279,11 @@ async def rewind(field: Field, episode: Episode) -> str:
     field.to_rebuild.add(view)
     admin = field.cluster.info.admin_database
     await field.sql(_REWIND, back, f"{admin}?options=-c%20session_replication_role%3Dreplica")
-    await asyncio.sleep(1)
-    return f"{view} by {back['by']}, {'rebuilt' if await rebuild(field, view) else 'not yet rebuilt'}"
+    for tries in range(1, REBUILD_TRIES + 1):
+        await asyncio.sleep(1)
+        if await rebuild(field, view):
+            return f"{view} by {back['by']}, rebuilt at try {tries}"
+    return f"{view} by {back['by']}, not yet rebuilt"
 
 
 _REWIND: Final = """

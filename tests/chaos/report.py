@@ -83,7 +83,7 @@ def show(run: Run, console: Console) -> None:
     """For people."""
     said = summary(run)
     faults = Table(title=f"Faults, seed {run.seed}")
-    faults.add_column("fault")
+    faults.add_column("fault", no_wrap=True)
     for column in ("done", "not possible then", "measured", "recovery p50", "recovery p99"):
         faults.add_column(column, justify="right")
     for name, one in said["faults"].items():
