@@ -18,6 +18,8 @@ from domain.account_messages import (
     AccountDebited,
     AccountEvent,
     AccountFrozen,
+    AccountLimits,
+    AccountLimitsSet,
     AccountOpened,
     AccountUnfrozen,
     Close,
@@ -34,6 +36,7 @@ from domain.account_messages import (
     OpenAccount,
     ReleaseHold,
     Reserve,
+    SetLimits,
     Unfreeze,
     Withdraw,
 )
@@ -41,7 +44,7 @@ from domain.errors import Conflict, InsufficientFunds, InvalidInput, NotFound, W
 from domain.money import MAX_BALANCE, MAX_MINOR, Money, positive
 
 RECENT_HOLDS = 64
-"""How many reservation times an account remembers for the velocity rule."""
+"""How many of its latest reservations an account remembers for the screening rules."""
 KNOWN_PAYEES = 256
 """How many payees an account remembers for the new-payee rule, the latest first to stay."""
 
@@ -65,6 +68,15 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class RecentHold:
+    """A reservation as screening remembers it, whatever became of it. `minor` in the account's currency."""
+
+    at: datetime
+    payee: str
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """Amounts in minor units of `currency`."""
 
@@ -77,8 +89,10 @@ class Account:
     held: int = 0
     overdraft_limit: int = 0
     holds: dict[str, Hold] = field(default_factory=dict)
-    recent_holds: tuple[datetime, ...] = ()
+    recent_holds: tuple[RecentHold, ...] = ()
     payees: tuple[str, ...] = ()
+    country: str | None = None
+    limits: AccountLimits | None = None
 
     @property
     def available(self) -> int:
@@ -139,6 +153,9 @@ def decide(command: AccountCommand, account: Account) -> list[AccountEvent]:
             return [_open(command, account)]
         case Freeze() | Unfreeze() | Close():
             return _change_status(command, account)
+        case SetLimits(limits=limits, by=by):
+            account.must_not_be_closed()
+            return [AccountLimitsSet(limits=limits, by=by)]
         case Deposit(amount=amount) | Credit(amount=amount):
             account.must_not_be_closed()
             account.must_take(amount)
@@ -304,6 +321,7 @@ def evolve(account: Account, event: AccountEvent) -> Account:
                 status=AccountStatus.OPEN,
                 rail=event.rail,
                 overdraft_limit=event.overdraft_limit.minor,
+                country=None if event.iban is None else event.iban[:2],
             )
         case AccountFrozen():
             return replace(account, status=AccountStatus.FROZEN)
@@ -311,6 +329,8 @@ def evolve(account: Account, event: AccountEvent) -> Account:
             return replace(account, status=AccountStatus.OPEN)
         case AccountClosed():
             return replace(account, status=AccountStatus.CLOSED)
+        case AccountLimitsSet(limits=limits):
+            return replace(account, limits=None if limits == AccountLimits() else limits)
         case FundsDeposited() | FundsWithdrawn() | AccountCredited():
             return replace(account, balance=event.balance.minor, held=event.held.minor)
         case FundsReserved(hold_id=hold_id, counterparty=payee):
@@ -318,7 +338,10 @@ def evolve(account: Account, event: AccountEvent) -> Account:
                 account,
                 held=event.held.minor,
                 holds={**account.holds, hold_id: Hold(event.amount.minor, event.expires_at)},
-                recent_holds=(*account.recent_holds[1 - RECENT_HOLDS :], event.reserved_at),
+                recent_holds=(
+                    *account.recent_holds[1 - RECENT_HOLDS :],
+                    RecentHold(event.reserved_at, payee, event.amount.minor),
+                ),
                 payees=(*(p for p in account.payees if p != payee), payee)[-KNOWN_PAYEES:],
             )
         case HoldReleased(hold_id=hold_id) | HoldExpired(hold_id=hold_id):

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.model import AwareDatetime, Command, Event, Id, Name, Text
 from domain.money import Money
 
 Purpose = Literal["transfer", "payment", "fee", "refund", "chargeback", "compensation", "resolution"]
 """Why money was posted. Statements show it; nothing decides by it."""
+
+
+class AccountLimits(BaseModel):
+    """Screening limits of one account instead of everybody's (see `screening`); None: everybody's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    review_above: Decimal | None = Field(default=None, ge=0)
+    velocity_max: int | None = Field(default=None, ge=1, le=64)
+    new_payee_above: Decimal | None = Field(default=None, ge=0)
 
 
 # --- commands ------------------------------------------------------------
@@ -43,6 +56,11 @@ class Unfreeze(Command):
 
 class Close(Command):
     reason: Text | None = None
+
+
+class SetLimits(Command):
+    limits: AccountLimits
+    by: Id
 
 
 class Reserve(Command):
@@ -90,6 +108,7 @@ AccountCommand = (
     | Freeze
     | Unfreeze
     | Close
+    | SetLimits
     | Reserve
     | ReleaseHold
     | ExpireHold
@@ -122,6 +141,11 @@ class AccountUnfrozen(Event):
 
 class AccountClosed(Event):
     reason: Text | None = None
+
+
+class AccountLimitsSet(Event):
+    limits: AccountLimits
+    by: Id
 
 
 class Entry(Event):
@@ -175,6 +199,7 @@ AccountEvent = (
     | AccountFrozen
     | AccountUnfrozen
     | AccountClosed
+    | AccountLimitsSet
     | FundsDeposited
     | FundsWithdrawn
     | FundsReserved

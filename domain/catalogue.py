@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from domain import account, payment, transfer
+from domain import account, fraud_case, payment, transfer
 from domain.account_messages import AccountEvent
 from domain.errors import DomainError
+from domain.fraud_case_messages import FraudCaseEvent
 from domain.leg import AnyEvent, State
 from domain.model import Event
 from domain.payment_messages import PaymentEvent
-from domain.streams import ACCOUNT, PAYMENT, TRANSFER, category_of
+from domain.streams import ACCOUNT, FRAUD_CASE, PAYMENT, TRANSFER, category_of
 from domain.transfer_messages import TransferEvent
 
 Json = dict[str, Any]
@@ -23,24 +24,40 @@ Upcaster = Callable[[Json], Json]
 
 EVENTS: Mapping[str, Mapping[str, type[Event]]] = {
     category: {event.__name__: event for event in get_args(union)}
-    for category, union in ((ACCOUNT, AccountEvent), (PAYMENT, PaymentEvent), (TRANSFER, TransferEvent))
+    for category, union in (
+        (ACCOUNT, AccountEvent),
+        (PAYMENT, PaymentEvent),
+        (TRANSFER, TransferEvent),
+        (FRAUD_CASE, FraudCaseEvent),
+    )
 }
 """Category → event type → class."""
 
-UPCASTERS: dict[tuple[str, str, int], Upcaster] = {}
+
+def _without_rules(data: Json) -> Json:
+    """Version 1 said only in words what had fired."""
+    return data | {"rules": []}
+
+
+UPCASTERS: dict[tuple[str, str, int], Upcaster] = {
+    (PAYMENT, "PaymentHeldForReview", 1): _without_rules,
+    (TRANSFER, "TransferHeldForReview", 1): _without_rules,
+}
 """(category, event type, schema version) → what turns that version's JSON into the next version's."""
 
 INITIAL: Mapping[str, Callable[[], State]] = {
     ACCOUNT: account.initial,
     PAYMENT: payment.initial,
     TRANSFER: transfer.initial,
+    FRAUD_CASE: fraud_case.initial,
 }
 EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
     ACCOUNT: account.evolve,
     PAYMENT: payment.evolve,
     TRANSFER: transfer.evolve,
+    FRAUD_CASE: fraud_case.evolve,
 }
-STATE_VERSION: Mapping[str, int] = {ACCOUNT: 1, PAYMENT: 2, TRANSFER: 2}
+STATE_VERSION: Mapping[str, int] = {ACCOUNT: 2, PAYMENT: 3, TRANSFER: 3, FRAUD_CASE: 1}
 """Raised when a state's fields change: older snapshots are then ignored and rebuilt."""
 
 

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from domain import account, payment, transfer
+from domain import account, fraud_case, payment, transfer
 from domain.account import Account
 from domain.account_messages import AccountCommand, AccountEvent
+from domain.fraud_case import FraudCase
+from domain.fraud_case_messages import FraudCaseCommand, FraudCaseEvent
 from domain.payment import Payment
 from domain.payment_messages import PaymentCommand, PaymentEvent
-from domain.streams import account_stream, payment_stream, transfer_stream
+from domain.streams import account_stream, fraud_case_stream, payment_stream, transfer_stream
 from domain.transfer import Transfer
 from domain.transfer_messages import TransferCommand, TransferEvent
 
-State = Account | Payment | Transfer
-AnyEvent = AccountEvent | PaymentEvent | TransferEvent
+State = Account | Payment | Transfer | FraudCase
+AnyEvent = AccountEvent | PaymentEvent | TransferEvent | FraudCaseEvent
 
 
 class Leg:
@@ -44,6 +46,11 @@ class Leg:
     def transfer(self, transfer_id: str) -> Transfer:
         state = self._states[transfer_stream(transfer_id)]
         assert isinstance(state, Transfer)
+        return state
+
+    def fraud_case(self, case_id: str) -> FraudCase:
+        state = self._states[fraud_case_stream(case_id)]
+        assert isinstance(state, FraudCase)
         return state
 
     def on_account(self, account_id: str, command: AccountCommand) -> list[AccountEvent]:
@@ -73,6 +80,15 @@ class Leg:
         self._record(stream, state, events)
         return events
 
+    def on_fraud_case(self, case_id: str, command: FraudCaseCommand) -> list[FraudCaseEvent]:
+        stream, state = fraud_case_stream(case_id), self.fraud_case(case_id)
+        self.asked.add(stream)
+        events = fraud_case.decide(command, state)
+        for event in events:
+            state = fraud_case.evolve(state, event)
+        self._record(stream, state, events)
+        return events
+
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """All or nothing of the block: on an exception its events are forgotten (what it asked is not)."""
@@ -87,7 +103,7 @@ class Leg:
         self,
         stream: str,
         state: State,
-        events: list[AccountEvent] | list[PaymentEvent] | list[TransferEvent],
+        events: list[AccountEvent] | list[PaymentEvent] | list[TransferEvent] | list[FraudCaseEvent],
     ) -> None:
         self._states[stream] = state
         if events:

@@ -42,7 +42,7 @@ from domain.payment_messages import (
     RemainderVoided,
     ResolveDispute,
 )
-from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected
+from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected, Suspicion
 
 
 class PaymentStatus(StrEnum):
@@ -95,6 +95,7 @@ class Payment:
     failure_code: str | None = None
     failure_reason: str | None = None
     dispute: Dispute | None = None
+    suspicion: Suspicion | None = None
 
     def money(self, minor: int) -> Money:
         return Money(minor, self.currency)
@@ -132,9 +133,9 @@ def decide(command: PaymentCommand, payment: Payment) -> list[PaymentEvent]:
         case PassFraudCheck(score=score):
             payment.must_be(S.PENDING)
             return [FraudCheckPassed(score=score)]
-        case HoldPaymentForReview(score=score, reasons=reasons):
+        case HoldPaymentForReview(score=score, reasons=reasons, rules=rules):
             payment.must_be(S.PENDING)
-            return [PaymentHeldForReview(score=score, reasons=reasons)]
+            return [PaymentHeldForReview(score=score, reasons=reasons, rules=rules)]
         case ApproveReview(by=by, note=note):
             payment.must_be(S.IN_REVIEW)
             return [ReviewApproved(by=by, note=note)]
@@ -251,8 +252,8 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
             )
         case FraudCheckPassed():
             return payment
-        case PaymentHeldForReview():
-            return replace(payment, status=S.IN_REVIEW)
+        case PaymentHeldForReview(score=score, reasons=reasons, rules=rules):
+            return replace(payment, status=S.IN_REVIEW, suspicion=Suspicion(score, reasons, rules))
         case ReviewApproved():
             return replace(payment, status=S.PENDING)
         case ReviewRejected():

@@ -27,8 +27,8 @@ from domain.payment_messages import (
     RefundPayment,
     ResolveDispute,
 )
-from domain.review import ApproveReview, RejectReview
-from domain.screening import ScreeningLimits, screen
+from domain.review import SCREENING, ApproveReview, RejectReview
+from domain.screening import COUNTRY, ScreeningLimits, screen
 from domain.streams import account_stream, payment_stream
 
 SYSTEM_USER = "tidemark"
@@ -50,13 +50,22 @@ def open_payment(
     if cancelled is not None:
         leg.on_payment(terms.payment_id, cancelled)
         return
-    screening = screen(terms.amount, payer, terms.to_account, terms.at, limits)
+    screening = screen(terms.amount, payer, terms.to_account, terms.at, limits, payee, terms.metadata.get(COUNTRY))
     if screening.held:
-        review = HoldPaymentForReview(at=terms.at, score=screening.score, reasons=screening.reasons)
+        review = HoldPaymentForReview(
+            at=terms.at, score=screening.score, reasons=screening.reasons, rules=screening.rules
+        )
         leg.on_payment(terms.payment_id, review)
+        if screening.declined:
+            leg.on_payment(terms.payment_id, declined(terms.at, screening.score))
         return
     leg.on_payment(terms.payment_id, PassFraudCheck(at=terms.at, score=screening.score))
     _authorize(leg, terms.payment_id, terms.at)
+
+
+def declined(at: datetime, score: int) -> RejectReview:
+    """What scores too high needs no person to say no."""
+    return RejectReview(at=at, by=SCREENING, note=f"declined by screening: score {score}")
 
 
 def _party(leg: Leg, account_id: str, amount: Money, field: str) -> Account:

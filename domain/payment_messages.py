@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -46,6 +46,7 @@ class PassFraudCheck(Command):
 class HoldPaymentForReview(Command):
     score: int
     reasons: tuple[Text, ...]
+    rules: tuple[Id, ...] = ()
 
 
 class AuthorizePayment(Command):
@@ -134,8 +135,13 @@ class FraudCheckPassed(Event):
 
 
 class PaymentHeldForReview(Event):
+    """`rules` are the names of what fired, one for each of `reasons`; version 1 did not record them."""
+
+    schema_version: ClassVar[int] = 2
+
     score: int
     reasons: tuple[Text, ...]
+    rules: tuple[Id, ...]
 
 
 class PaymentAuthorized(Event):

@@ -5,6 +5,7 @@ from __future__ import annotations
 ACCOUNT = "account"
 PAYMENT = "payment"
 TRANSFER = "transfer"
+FRAUD_CASE = "fraud_case"
 
 
 def account_stream(account_id: str) -> str:
@@ -17,6 +18,10 @@ def payment_stream(payment_id: str) -> str:
 
 def transfer_stream(transfer_id: str) -> str:
     return f"{TRANSFER}-{transfer_id}"
+
+
+def fraud_case_stream(case_id: str) -> str:
+    return f"{FRAUD_CASE}-{case_id}"
 
 
 def category_of(stream: str) -> str:

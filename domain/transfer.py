@@ -12,7 +12,7 @@ from typing import assert_never
 from domain.errors import Conflict, InvalidInput, NotFound, WrongState
 from domain.model import AwareDatetime
 from domain.money import Money, positive
-from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected
+from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected, Suspicion
 from domain.transfer_messages import (
     BlockCompensation,
     CancelRefused,
@@ -108,6 +108,7 @@ class Transfer:
     reserved_until: AwareDatetime | None = None
     failure_code: str | None = None
     failure_reason: str | None = None
+    suspicion: Suspicion | None = None
 
     @property
     def money(self) -> Money:
@@ -142,9 +143,9 @@ def decide(command: TransferCommand, transfer: Transfer) -> list[TransferEvent]:
         case RejectTransfer(code=code, reason=reason):
             transfer.must_be(S.INITIATED)
             return [TransferRejected(code=code, reason=reason)]
-        case HoldTransferForReview(score=score, reasons=reasons):
+        case HoldTransferForReview(score=score, reasons=reasons, rules=rules):
             transfer.must_be(S.INITIATED)
-            return [TransferHeldForReview(score=score, reasons=reasons)]
+            return [TransferHeldForReview(score=score, reasons=reasons, rules=rules)]
         case ApproveReview(by=by, note=note):
             transfer.must_be(S.IN_REVIEW)
             return [ReviewApproved(by=by, note=note)]
@@ -267,8 +268,8 @@ def evolve(transfer: Transfer, event: TransferEvent) -> Transfer:
             )
         case TransferRejected(code=code, reason=reason):
             return replace(transfer, status=S.REJECTED, failure_code=code, failure_reason=reason)
-        case TransferHeldForReview():
-            return replace(transfer, status=S.IN_REVIEW)
+        case TransferHeldForReview(score=score, reasons=reasons, rules=rules):
+            return replace(transfer, status=S.IN_REVIEW, suspicion=Suspicion(score, reasons, rules))
         case ReviewApproved():
             return replace(transfer, status=S.INITIATED)
         case ReviewRejected():

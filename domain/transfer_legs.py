@@ -11,9 +11,9 @@ from domain.account import Account, AccountStatus
 from domain.account_messages import Credit, Debit, Purpose, ReleaseHold, Reserve
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.leg import Leg
-from domain.payment_legs import open_system_account
+from domain.payment_legs import declined, open_system_account
 from domain.review import ApproveReview
-from domain.screening import ScreeningLimits, screen
+from domain.screening import COUNTRY, ScreeningLimits, screen
 from domain.streams import transfer_stream
 from domain.transfer import FINAL, Transfer, TransferStatus
 from domain.transfer_messages import (
@@ -61,10 +61,16 @@ def open_transfer(
     if cancelled is not None:
         leg.on_transfer(terms.transfer_id, cancelled)
         return
-    screening = screen(terms.amount, source, terms.to_account, terms.at, limits)
+    screening = screen(
+        terms.amount, source, terms.to_account, terms.at, limits, destination, terms.metadata.get(COUNTRY)
+    )
     if screening.held:
-        review = HoldTransferForReview(at=terms.at, score=screening.score, reasons=screening.reasons)
+        review = HoldTransferForReview(
+            at=terms.at, score=screening.score, reasons=screening.reasons, rules=screening.rules
+        )
         leg.on_transfer(terms.transfer_id, review)
+        if screening.declined:
+            leg.on_transfer(terms.transfer_id, declined(terms.at, screening.score))
         return
     _reserve(leg, terms.transfer_id, terms.at, reserved_until)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -53,6 +53,7 @@ class RejectTransfer(Command):
 class HoldTransferForReview(Command):
     score: int
     reasons: tuple[Text, ...]
+    rules: tuple[Id, ...] = ()
 
 
 class RecordReservation(Command):
@@ -159,8 +160,13 @@ class TransferRejected(Event):
 
 
 class TransferHeldForReview(Event):
+    """`rules` are the names of what fired, one for each of `reasons`; version 1 did not record them."""
+
+    schema_version: ClassVar[int] = 2
+
     score: int
     reasons: tuple[Text, ...]
+    rules: tuple[Id, ...]
 
 
 class SourceReserved(Event):

@@ -20,6 +20,7 @@ from domain.account_messages import (
     HoldReleased,
 )
 from domain.errors import DomainError
+from domain.fraud_case_messages import CaseApproved, CaseOpened, CaseRejected, CaseWithdrawn
 from domain.leg import AnyEvent
 from domain.money import format_minor
 from domain.payment_messages import (
@@ -30,7 +31,7 @@ from domain.payment_messages import (
     PaymentPartiallyCaptured,
 )
 from domain.review import ReviewApproved
-from domain.streams import PAYMENT, TRANSFER, category_of, id_of
+from domain.streams import ACCOUNT, FRAUD_CASE, PAYMENT, TRANSFER, category_of, id_of
 from domain.transfer import FINAL, Location, Transfer
 from eventstore.events import RecordedEvent
 from eventstore.verify import Finding
@@ -82,6 +83,7 @@ class Audit:
     accounts: dict[str, _Account] = field(default_factory=lambda: defaultdict(_Account))
     open_transfers: dict[str, Transfer] = field(default_factory=dict)
     open_payments: set[str] = field(default_factory=set)
+    open_cases: set[str] = field(default_factory=set)
     flows: dict[str, Totals] = field(default_factory=lambda: defaultdict(Totals))
     events: int = 0
 
@@ -98,8 +100,10 @@ class Audit:
             self._see_transfer(record.stream, event)
         elif category == PAYMENT:
             self._see_payment(record.stream, event)
-        else:
+        elif category == ACCOUNT:
             self._see_account(record, event)
+        elif category == FRAUD_CASE:
+            self._see_case(record.stream, event)
 
     def conservation(self) -> dict[str, Totals]:
         """By currency: what is on accounts, under way and in suspense, against what came in and went out."""
@@ -116,8 +120,8 @@ class Audit:
         return dict(sorted(totals.items()))
 
     def open_streams(self) -> set[str]:
-        """The payments and transfers that something must drive on."""
-        return self.open_payments | self.open_transfers.keys()
+        """The payments, transfers and fraud cases that something must drive on."""
+        return self.open_payments | self.open_transfers.keys() | self.open_cases
 
     def close(self) -> list[Finding]:
         """All findings, the sums included."""
@@ -142,6 +146,12 @@ class Audit:
             self.open_payments.add(stream)
         else:
             self.open_payments.discard(stream)
+
+    def _see_case(self, stream: str, event: AnyEvent) -> None:
+        if isinstance(event, CaseOpened):
+            self.open_cases.add(stream)
+        elif isinstance(event, CaseApproved | CaseRejected | CaseWithdrawn):
+            self.open_cases.discard(stream)
 
     def _see_account(self, record: RecordedEvent, event: AnyEvent) -> None:
         account = self.accounts[id_of(record.stream)]

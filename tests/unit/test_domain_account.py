@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.account import KNOWN_PAYEES, RECENT_HOLDS, Account, AccountStatus, Hold
+from domain.account import KNOWN_PAYEES, RECENT_HOLDS, Account, AccountStatus, Hold, RecentHold
 from domain.account_messages import (
     AccountClosed,
     AccountCredited,
@@ -301,7 +301,9 @@ def test_the_account_remembers_a_limited_number_of_holds_and_payees() -> None:
         hold = reserve("0.01", f"h-{number}").model_copy(update={"at": at, "counterparty": f"p-{number}"})
         given = given.past(hold)
     assert len(given.state.recent_holds) == RECENT_HOLDS
-    assert given.state.recent_holds[-1] == AT + timedelta(seconds=KNOWN_PAYEES + 4)
+    assert given.state.recent_holds[-1] == RecentHold(
+        AT + timedelta(seconds=KNOWN_PAYEES + 4), f"p-{KNOWN_PAYEES + 4}", 1
+    )
     assert given.state.payees == tuple(f"p-{number}" for number in range(5, KNOWN_PAYEES + 5))
     again = reserve("0.01", "again").model_copy(update={"counterparty": "p-5"})
     assert given.past(again).state.payees[-2:] == (f"p-{KNOWN_PAYEES + 4}", "p-5")

@@ -15,7 +15,16 @@ from domain.account_messages import AccountFrozen, AccountOpened, FundsDeposited
 from domain.catalogue import EVENTS, EVOLVE, INITIAL, STATE_VERSION, UPCASTERS, UnknownEvent, decode, encode
 from domain.leg import AnyEvent
 from domain.money import MAX_BALANCE, Money
-from domain.streams import ACCOUNT, PAYMENT, TRANSFER, account_stream, category_of, id_of, payment_stream
+from domain.streams import (
+    ACCOUNT,
+    FRAUD_CASE,
+    PAYMENT,
+    TRANSFER,
+    account_stream,
+    category_of,
+    id_of,
+    payment_stream,
+)
 from tests.fixtures.event_samples import FOLDER, SAMPLES, file_of
 from tests.unit.given import eur
 
@@ -144,7 +153,7 @@ def test_any_balance_an_account_can_have_is_read_back() -> None:
 
 def test_every_category_is_in_every_table() -> None:
     for table in (EVENTS, INITIAL, EVOLVE, STATE_VERSION):
-        assert list(table) == [ACCOUNT, PAYMENT, TRANSFER]
+        assert list(table) == [ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE]
     opened = next(sample for sample in SAMPLES[ACCOUNT] if isinstance(sample, AccountOpened))
     assert catalogue.EVOLVE[ACCOUNT](INITIAL[ACCOUNT](), opened) != INITIAL[ACCOUNT]()
 
@@ -157,15 +166,19 @@ def test_a_stream_is_a_category_and_an_id() -> None:
 
 # The fields of each state at its present version: a snapshot with others must not be loaded.
 STATE_FIELDS = {
-    (ACCOUNT, 1): "account_id user_id currency status rail balance held overdraft_limit holds recent_holds payees",
-    (PAYMENT, 2): (
+    (ACCOUNT, 2): (
+        "account_id user_id currency status rail balance held overdraft_limit holds recent_holds "
+        "payees country limits"
+    ),
+    (PAYMENT, 3): (
         "payment_id status from_account from_user to_account fee_account currency amount captured fee refunded "
-        "fee_rate expires_at hold_id failure_code failure_reason dispute"
+        "fee_rate expires_at hold_id failure_code failure_reason dispute suspicion"
     ),
-    (TRANSFER, 2): (
+    (TRANSFER, 3): (
         "transfer_id status location from_account from_user to_account currency amount rail quote hold_id "
-        "reserved_until failure_code failure_reason"
+        "reserved_until failure_code failure_reason suspicion"
     ),
+    (FRAUD_CASE, 1): "case_id status subject account_id user_id risk_score assignee decide_by frozen",
 }
 
 
