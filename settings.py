@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     payment_expires_in_s: int = Field(default=7 * 24 * 3600, ge=1)
     reservation_expires_in_s: int = Field(default=3600, ge=1)
     screening: ScreeningLimits = ScreeningLimits()
+    fraud_decide_within_s: int = Field(default=24 * 3600, ge=1)
+    """After that a fraud case that nobody decided is escalated."""
 
     api: ApiSettings = ApiSettings()
 

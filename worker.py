@@ -15,6 +15,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.fraud import FraudActivities
 from activities.payments import PaymentActivities
 from activities.rail import RailActivities, rail_client
 from activities.transfers import TransferActivities
@@ -22,6 +23,7 @@ from logs import configure_logging
 from settings import Settings
 from wiring import Books, connect_temporal, leave, open_books
 from workflows.after_payment import DisputeWorkflow, RefundWorkflow
+from workflows.fraud_case import FraudCaseWorkflow
 from workflows.payment import PaymentWorkflow
 from workflows.transfer import TransferWorkflow
 
@@ -36,7 +38,7 @@ def build_id() -> str:
         return "tidemark-source"
 
 
-WORKFLOWS: list[type] = [PaymentWorkflow, RefundWorkflow, DisputeWorkflow, TransferWorkflow]
+WORKFLOWS: list[type] = [PaymentWorkflow, RefundWorkflow, DisputeWorkflow, TransferWorkflow, FraudCaseWorkflow]
 
 
 def workflow_runner() -> WorkflowRunner:
@@ -48,6 +50,7 @@ def make_worker(client: Client, books: Books, http: httpx.AsyncClient, settings:
     """Everything the worker runs, in one list each."""
     payments = PaymentActivities(books.ledger, settings)
     transfers = TransferActivities(books.ledger, settings)
+    fraud = FraudActivities(books.ledger, settings)
     rail = RailActivities(http, settings)
     return Worker(
         client,
@@ -75,6 +78,13 @@ def make_worker(client: Client, books: Books, http: httpx.AsyncClient, settings:
             transfers.block_compensation,
             transfers.move_to_suspense,
             transfers.resolve_transfer,
+            fraud.open_case,
+            fraud.assign_case,
+            fraud.note_case,
+            fraud.escalate_case,
+            fraud.decide_case,
+            fraud.freeze_account,
+            fraud.settle_case,
             rail.submit_credit,
             rail.inquire_credit,
         ],

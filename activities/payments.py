@@ -24,6 +24,7 @@ from activities.steps import (
     Wish,
 )
 from domain.errors import NotFound
+from domain.fraud_legs import settle_with_review
 from domain.leg import Leg
 from domain.payment import Payment, PaymentStatus
 from domain.payment_legs import (
@@ -46,7 +47,7 @@ from domain.payment_messages import (
     ResolveDispute,
 )
 from domain.review import ApproveReview, RejectReview
-from domain.streams import account_stream, payment_stream
+from domain.streams import account_stream, fraud_case_stream, payment_stream
 from settings import Settings
 
 
@@ -116,13 +117,17 @@ class PaymentActivities:
         """A reviewer's decision; an approval authorises at once."""
         at, by, note = utc_now(), wish.actor, wish.note
 
-        def act(leg: Leg) -> None:
-            if wish.approve:
-                approve_payment(leg, ref.payment_id, ApproveReview(at=at, by=by, note=note))
-            else:
-                reject_payment(leg, ref.payment_id, RejectReview(at=at, by=by, note=note))
+        stream = payment_stream(ref.payment_id)
 
-        return await self._step("review", ref, wish, act)
+        def act(leg: Leg) -> None:
+            review = (ApproveReview if wish.approve else RejectReview)(at=at, by=by, note=note)
+            if isinstance(review, ApproveReview):
+                approve_payment(leg, ref.payment_id, review)
+            else:
+                reject_payment(leg, ref.payment_id, review)
+            settle_with_review(leg, stream, review)
+
+        return await self._step("review", ref, wish, act, fraud_case_stream(stream))
 
     @activity.defn
     async def expire_payment(self, ref: PaymentRef, wish: ExpireWish) -> PaymentStep:
@@ -152,7 +157,9 @@ class PaymentActivities:
             "resolve_dispute", ref, wish, lambda leg: resolve_dispute(leg, ref.payment_id, command)
         )
 
-    async def _step(self, name: str, ref: PaymentRef, wish: Wish, act: Callable[[Leg], object]) -> PaymentStep:
+    async def _step(
+        self, name: str, ref: PaymentRef, wish: Wish, act: Callable[[Leg], object], *more: str
+    ) -> PaymentStep:
         stream = payment_stream(ref.payment_id)
         with refusals():
             accounts = ref.accounts or await self._accounts(ref.payment_id)
@@ -161,7 +168,7 @@ class PaymentActivities:
                     name=f"payment.{name}",
                     key=f"{stream}:{name}:{wish.wish_id}",
                     content=wish,
-                    streams=[stream, *dict.fromkeys(map(account_stream, accounts))],
+                    streams=[stream, *dict.fromkeys(map(account_stream, accounts)), *more],
                     act=act,
                     result=lambda leg: PaymentStep.of(leg.payment(ref.payment_id)),
                     returns=PaymentStep,

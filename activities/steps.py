@@ -13,13 +13,13 @@ from domain.transfer import Location, Transfer, TransferStatus
 from domain.transfer_messages import Quote, ResolutionAction
 
 
-class _Data(BaseModel):
+class Data(BaseModel):
     """`trace` is the traceparent of the request, if any: told to the events, no part of the content."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PaymentOrder(_Data):
+class PaymentOrder(Data):
     """What a payer asks for. `payment_id` is the business id: it makes the payment unique."""
 
     payment_id: Id
@@ -36,7 +36,7 @@ class PaymentOrder(_Data):
     trace: Text | None = None
 
 
-class TransferOrder(_Data):
+class TransferOrder(Data):
     """What a transfer should do. `transfer_id` is the business id."""
 
     transfer_id: Id
@@ -51,7 +51,7 @@ class TransferOrder(_Data):
     trace: Text | None = None
 
 
-class Wish(_Data):
+class Wish(Data):
     """Somebody's wish about a payment or transfer. `wish_id` makes a repeat of it harmless.
 
     `if_version`: to be granted at this version of it only; no part of the content either.
@@ -108,14 +108,14 @@ class DisputeDecision(Wish):
     note: Text | None = None
 
 
-class PaymentRef(_Data):
+class PaymentRef(Data):
     """A payment and, where the caller knows them, the accounts it touches."""
 
     payment_id: Id
     accounts: tuple[Id, ...] | None = None
 
 
-class PaymentStep(_Data):
+class PaymentStep(Data):
     """Where a payment stands after a step."""
 
     payment_id: str
@@ -152,7 +152,7 @@ class PaymentStep(_Data):
         )
 
 
-class TransferStep(_Data):
+class TransferStep(Data):
     """Where a transfer and its money stand after a step."""
 
     transfer_id: str
@@ -178,7 +178,7 @@ class TransferStep(_Data):
         )
 
 
-class AccountStep(_Data):
+class AccountStep(Data):
     """An account after a command; amounts as decimal strings."""
 
     account_id: str

@@ -11,10 +11,11 @@ from temporalio import activity
 from activities.ledger import Ledger, LedgerCommand, utc_now
 from activities.refusals import refusals
 from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep, Wish
+from domain.fraud_legs import settle_with_review
 from domain.leg import Leg
 from domain.model import Id, Name, Text
 from domain.review import ApproveReview, RejectReview
-from domain.streams import account_stream, transfer_stream
+from domain.streams import account_stream, fraud_case_stream, transfer_stream
 from domain.transfer_legs import (
     approve_transfer,
     credit_destination,
@@ -111,15 +112,18 @@ class TransferActivities:
     async def review_transfer(self, order: TransferOrder, wish: ReviewWish) -> TransferStep:
         """A reviewer's decision; an approval reserves at once."""
         at, by, note, transfer_id = utc_now(), wish.actor, wish.note, order.transfer_id
-        until = at + self._settings.reservation_expiry
+        until, stream = at + self._settings.reservation_expiry, transfer_stream(transfer_id)
 
         def act(leg: Leg) -> None:
-            if wish.approve:
-                approve_transfer(leg, transfer_id, ApproveReview(at=at, by=by, note=note), until)
+            review = (ApproveReview if wish.approve else RejectReview)(at=at, by=by, note=note)
+            if isinstance(review, ApproveReview):
+                approve_transfer(leg, transfer_id, review, until)
             else:
-                leg.on_transfer(transfer_id, RejectReview(at=at, by=by, note=note))
+                leg.on_transfer(transfer_id, review)
+            settle_with_review(leg, stream, review)
 
-        return await self._leg("review", order, f"review:{wish.wish_id}", wish, act, order.from_account)
+        key, more = f"review:{wish.wish_id}", (fraud_case_stream(stream),)
+        return await self._leg("review", order, key, wish, act, order.from_account, more=more)
 
     @activity.defn
     async def cancel_transfer(self, order: TransferOrder, wish: CancelWish) -> TransferStep:
@@ -278,6 +282,7 @@ class TransferActivities:
         content: TransferOrder | Wish,
         act: Callable[[Leg], object],
         *accounts: str,
+        more: tuple[str, ...] = (),
     ) -> TransferStep:
         stream = transfer_stream(order.transfer_id)
         with refusals():
@@ -286,7 +291,7 @@ class TransferActivities:
                     name=f"transfer.{name}",
                     key=f"{stream}:{key}",
                     content=content,
-                    streams=[stream, *dict.fromkeys(map(account_stream, accounts))],
+                    streams=[stream, *dict.fromkeys(map(account_stream, accounts)), *more],
                     act=act,
                     result=lambda leg: TransferStep.of(leg.transfer(order.transfer_id), order.transfer_id),
                     returns=TransferStep,

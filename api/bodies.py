@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
 
 from domain.currencies import exponent
 from domain.errors import InvalidInput, InvalidMoney
@@ -226,3 +226,49 @@ class Resolve(Body):
     action: ResolutionAction
     to_account: Id | None = None
     note: Text | None = None
+
+
+class NewFraudCase(Body):
+    """About one of: an account, a payment, a transfer."""
+
+    case_id: Id | None = Field(default=None, description="Made up where it is left out.")
+    account_id: Id | None = None
+    payment_id: Id | None = None
+    transfer_id: Id | None = None
+    risk_score: Annotated[StrictInt, Field(ge=0, le=100)]
+    reason: Annotated[Text, Field(min_length=1)]
+    decide_within_s: Annotated[StrictInt, Field(ge=1, le=365 * 24 * 3600)] | None = Field(
+        default=None, description="After that it is escalated; the configured time where it is left out."
+    )
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> NewFraudCase:
+        if sum(about is not None for about in (self.account_id, self.payment_id, self.transfer_id)) != 1:
+            raise InvalidInput(
+                "subject_missing", "say one of account_id, payment_id and transfer_id", "account_id"
+            )
+        return self
+
+
+class CaseAssignment(Body):
+    analyst: Id
+
+
+class CaseNote(Body):
+    note: Annotated[Text, Field(min_length=1)]
+
+
+class CaseDecision(Body):
+    """`freeze`: with a rejection, freeze the account too."""
+
+    decision: Literal["approve", "reject"]
+    note: Text | None = None
+    freeze: StrictBool = False
+
+
+class NewLimits(Body):
+    """Screening limits of one account; what is left out is as for everybody."""
+
+    review_above: Annotated[str, Field(pattern=r"^\d{1,15}(\.\d{1,4})?$", examples=["500"])] | None = None
+    velocity_max: Annotated[StrictInt, Field(ge=1, le=64)] | None = None
+    new_payee_above: Annotated[str, Field(pattern=r"^\d{1,15}(\.\d{1,4})?$", examples=["100"])] | None = None

@@ -23,6 +23,7 @@ _TAGS: Final = (
     ("accounts", "Accounts and their statements."),
     ("payments", "Authorise, capture, cancel, refund, dispute."),
     ("transfers", "Transfers between accounts, as sagas with compensation."),
+    ("fraud", "Fraud cases, risk profiles, rule hit rates and limits of accounts: for operators."),
     ("users", "A user's payments."),
     ("analytics", "Totals."),
     ("operations", "For operators."),

@@ -23,6 +23,7 @@ from temporalio.service import RPCError
 
 from cli.output import REFUSED, UNREACHABLE, USAGE, fail, invalid
 from commands.accounts import AccountCommands
+from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.running import NoAnswer
 from commands.transfers import TransferCommands
@@ -59,6 +60,10 @@ class Session:
     @property
     def payments(self) -> PaymentCommands:
         return PaymentCommands(self.temporal, self.books.ledger, self.settings)
+
+    @property
+    def fraud(self) -> FraudCommands:
+        return FraudCommands(self.temporal, self.books.ledger, self.settings)
 
     @property
     def transfers(self) -> TransferCommands:

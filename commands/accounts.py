@@ -7,10 +7,12 @@ from activities.steps import AccountStep
 from domain.account import Account, AccountStatus
 from domain.account_messages import (
     AccountCommand,
+    AccountLimits,
     Close,
     Deposit,
     Freeze,
     OpenAccount,
+    SetLimits,
     Unfreeze,
     Withdraw,
 )
@@ -86,6 +88,11 @@ class AccountCommands:
 
     async def unfreeze(self, account_id: str, command_id: str, reason: str | None = None) -> AccountStep:
         return await self._run(account_id, f"unfreeze:{command_id}", Unfreeze(at=utc_now(), reason=reason))
+
+    async def set_limits(self, account_id: str, command_id: str, limits: AccountLimits) -> AccountStep:
+        """Screening limits of its own; empty ones are everybody's again."""
+        command = SetLimits(at=utc_now(), limits=limits, by=self._actor)
+        return await self._run(account_id, f"limits:{command_id}", command)
 
     async def close(self, account_id: str, command_id: str, reason: str | None = None) -> AccountStep:
         return await self._run(account_id, f"close:{command_id}", Close(at=utc_now(), reason=reason))

@@ -10,6 +10,7 @@ from typing import Any
 
 from commands.accounts import AccountCommands
 from commands.dead_letters import retry
+from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.transfers import TransferCommands
 
@@ -20,6 +21,7 @@ COMMANDS: Mapping[str, Callable[..., Awaitable[Any]]] = {
     "freeze": AccountCommands.freeze,
     "unfreeze": AccountCommands.unfreeze,
     "close": AccountCommands.close,
+    "set_account_limits": AccountCommands.set_limits,
     "create_payment": PaymentCommands.start,
     "capture": PaymentCommands.capture,
     "cancel_payment": PaymentCommands.cancel,
@@ -31,5 +33,11 @@ COMMANDS: Mapping[str, Callable[..., Awaitable[Any]]] = {
     "cancel_transfer": TransferCommands.cancel,
     "review_transfer": TransferCommands.review,
     "resolve_transfer": TransferCommands.resolve,
+    "open_fraud_case": FraudCommands.open,
+    "assign_fraud_case": FraudCommands.assign,
+    "note_fraud_case": FraudCommands.note,
+    "escalate_fraud_case": FraudCommands.escalate,
+    "freeze_for_fraud_case": FraudCommands.freeze,
+    "decide_fraud_case": FraudCommands.decide,
     "retry_dead_letter": retry,
 }

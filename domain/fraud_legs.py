@@ -100,6 +100,12 @@ def in_review(subject: Payment | Transfer) -> bool:
     return subject.status in (PaymentStatus.IN_REVIEW, TransferStatus.IN_REVIEW)
 
 
+def subject_in_review(leg: Leg, case_id: str) -> bool:
+    """Whether the payment or transfer of a case waits for its decision."""
+    stream = leg.fraud_case(case_id).subject
+    return stream is not None and in_review(_subject(leg, stream))
+
+
 def settle_with_review(leg: Leg, stream: str, review: ApproveReview | RejectReview) -> None:
     """A reviewer's decision over a held payment or transfer decides its case, in the same append."""
     if leg.fraud_case(stream).status in UNDECIDED:

@@ -9,8 +9,9 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ledger import Ledger
+from domain.fraud_case import UNDECIDED, CaseStatus, FraudCase
 from domain.payment import Payment, PaymentStatus
-from domain.streams import PAYMENT, TRANSFER, category_of
+from domain.streams import FRAUD_CASE, PAYMENT, TRANSFER, category_of
 from domain.transfer import FINAL, Transfer, TransferStatus
 from eventstore.verify import Finding
 from workflows.payment import OPEN as OPEN_PAYMENT
@@ -21,12 +22,14 @@ AT_ONCE = 16
 
 
 def needs_workflow(state: object) -> bool:
-    """Whether a payment or transfer in this state is somebody's to drive on."""
+    """Whether a payment, transfer or fraud case in this state is somebody's to drive on."""
     match state:
         case Payment(status=status):
             return status in OPEN_PAYMENT
         case Transfer(status=status):
             return status is not TransferStatus.NONE and status not in FINAL
+        case FraudCase(status=status):
+            return status in UNDECIDED
         case _:
             return False
 
@@ -45,7 +48,8 @@ async def check_histories(
 
 async def _running(client: Client, task_queue: str) -> set[str]:
     query = (
-        "WorkflowType IN ('PaymentWorkflow', 'TransferWorkflow') AND ExecutionStatus = 'Running'"
+        "WorkflowType IN ('PaymentWorkflow', 'TransferWorkflow', 'FraudCaseWorkflow')"
+        " AND ExecutionStatus = 'Running'"
         f" AND TaskQueue = '{task_queue}'"
     )
     return {found.id async for found in client.list_workflows(query)}
@@ -78,7 +82,7 @@ async def _check_one(client: Client, ledger: Ledger, stream: str) -> Finding | N
 
 async def workflow_status(client: Client, stream: str) -> WorkflowExecutionStatus | None:
     """Of the workflow that drives a stream; None where Temporal knows none."""
-    assert category_of(stream) in (PAYMENT, TRANSFER)
+    assert category_of(stream) in (PAYMENT, TRANSFER, FRAUD_CASE)
     try:
         description = await client.get_workflow_handle(stream).describe()
     except RPCError as fault:
@@ -94,5 +98,7 @@ def _unknown(state: object) -> bool:
             return status is PaymentStatus.NONE
         case Transfer(status=status):
             return status is TransferStatus.NONE
+        case FraudCase(status=status):
+            return status is CaseStatus.NONE
         case _:
             return False

@@ -13,17 +13,23 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.fraud_steps import CaseOrder
 from activities.steps import PaymentOrder, TransferOrder
 from commands.payments import search_attributes
 from domain.catalogue import decode
+from domain.fraud_case_messages import CaseOpened
 from domain.payment_messages import PaymentInitiated
-from domain.streams import PAYMENT, category_of
+from domain.streams import FRAUD_CASE, PAYMENT, TRANSFER, category_of
 from domain.transfer_messages import TransferInitiated
 from eventstore.store import EventStore
 from eventstore.verify import Finding
 from settings import Settings
 
 REPAIRABLE = "workflow_missing"
+
+Order = PaymentOrder | TransferOrder | CaseOrder
+ORDERS: dict[str, type[Order]] = {PAYMENT: PaymentOrder, TRANSFER: TransferOrder, FRAUD_CASE: CaseOrder}
+WORKFLOWS = {PAYMENT: "PaymentWorkflow", TRANSFER: "TransferWorkflow", FRAUD_CASE: "FraudCaseWorkflow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +53,39 @@ async def restart(client: Client, store: EventStore, settings: Settings, stream:
     order_from = "events" if order is None else "history"
     if order is None:
         order = await _order_from_events(store, stream)
-    payment = isinstance(order, PaymentOrder)
+    if isinstance(order, CaseOrder):
+        summary, accounts = f"fraud case about {order.subject or order.account_id} (repaired)", []
+    else:
+        summary = f"{order.amount} {order.from_account} → {order.to_account} (repaired)"
+        accounts = [order.from_account, order.to_account]
     await client.start_workflow(
-        "PaymentWorkflow" if payment else "TransferWorkflow",
+        WORKFLOWS[category_of(stream)],
         order,
         id=stream,
         task_queue=settings.task_queue,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         task_timeout=timedelta(seconds=settings.workflow_task_timeout_s),
-        static_summary=f"{order.amount} {order.from_account} → {order.to_account} (repaired)",
-        search_attributes=search_attributes(category_of(stream), "repaired", order.from_account, order.to_account),
+        static_summary=summary,
+        search_attributes=search_attributes(category_of(stream), "repaired", *accounts),
     )
     return Repaired(stream, order_from)
 
 
-async def _order_from_history(client: Client, stream: str) -> PaymentOrder | TransferOrder | None:
+async def _order_from_history(client: Client, stream: str) -> Order | None:
     """The input of the latest run; None where Temporal has forgotten it."""
     handle = client.get_workflow_handle(stream)
     try:
         async for event in handle.fetch_history_events(page_size=1):
             payloads = event.workflow_execution_started_event_attributes.input.payloads
-            hint = PaymentOrder if category_of(stream) == PAYMENT else TransferOrder
-            [order] = await client.data_converter.decode(payloads, [hint])
-            return order if isinstance(order, PaymentOrder | TransferOrder) else None
+            [order] = await client.data_converter.decode(payloads, [ORDERS[category_of(stream)]])
+            return order if isinstance(order, Order) else None
     except RPCError as fault:
         if fault.status is not RPCStatusCode.NOT_FOUND:
             raise
     return None
 
 
-async def _order_from_events(store: EventStore, stream: str) -> PaymentOrder | TransferOrder:
+async def _order_from_events(store: EventStore, stream: str) -> Order:
     record = (await store.load(stream))[0]
     first = decode(record.stream, record.type, record.schema_version, record.data)
     actor = str(record.metadata.get("actor", "system"))
@@ -90,5 +99,12 @@ async def _order_from_events(store: EventStore, stream: str) -> PaymentOrder | T
         case TransferInitiated():
             names = TransferOrder.model_fields.keys() & fields.keys()
             return TransferOrder(**{name: fields[name] for name in names}, actor=actor)
+        case CaseOpened():
+            return CaseOrder(case_id=first.case_id, source=first.source, **_about(first), actor=actor)
         case _:
             raise ValueError(f"{stream} does not begin with its initiation: nothing can be restarted")
+
+
+def _about(opened: CaseOpened) -> dict[str, str]:
+    """Its subject; where it has none, its account."""
+    return {"account_id": opened.account_id} if opened.subject is None else {"subject": opened.subject}

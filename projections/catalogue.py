@@ -7,10 +7,12 @@ from projections.model import View, Views
 from projections.views import (
     accounts,
     conservation,
+    fraud_cases,
     in_transit_and_suspense,
     ledger,
     payment_analytics,
     payments,
+    screenings,
     transfers,
     user_payment_summary,
 )
@@ -26,6 +28,8 @@ VIEWS: Views = {
         conservation.VIEW,
         user_payment_summary.VIEW,
         payment_analytics.VIEW,
+        fraud_cases.VIEW,
+        screenings.VIEW,
     )
 }
 

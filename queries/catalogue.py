@@ -7,6 +7,13 @@ from typing import Any
 
 from queries.accounts import account_entries, find_account_by_iban, get_account, list_accounts
 from queries.analytics import payment_analytics
+from queries.fraud import (
+    fraud_analytics,
+    get_fraud_case,
+    list_fraud_cases,
+    risk_profile,
+    similar_fraud_cases,
+)
 from queries.operations import conservation, dead_letters, lag
 from queries.payments import get_payment, list_payments, list_user_payments, user_payment_summary
 from queries.reader import Question
@@ -25,6 +32,11 @@ QUERIES: Mapping[str, Callable[..., Question[Any]]] = {
     "get_transfer": get_transfer,
     "list_transfers": list_transfers,
     "in_transit_and_suspense": in_transit_and_suspense,
+    "get_fraud_case": get_fraud_case,
+    "list_fraud_cases": list_fraud_cases,
+    "similar_fraud_cases": similar_fraud_cases,
+    "risk_profile": risk_profile,
+    "fraud_analytics": fraud_analytics,
     "conservation": conservation,
     "lag": lag,
     "dead_letters": dead_letters,

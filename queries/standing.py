@@ -21,10 +21,11 @@ from eventstore.events import RecordedEvent
 from eventstore.lookups import LATEST, Lookups
 from projections.decoding import decode
 from projections.model import Batch, Row, View
-from projections.views import accounts, payments, transfers
+from projections.views import accounts, fraud_cases, payments, transfers
 from queries.accounts import account_of
+from queries.fraud import case_of
 from queries.payments import payment_of
-from queries.results import AccountView, PaymentView, TransferView
+from queries.results import AccountView, FraudCaseView, PaymentView, TransferView
 from queries.transfers import transfer_of
 
 TOTALS: Final = tuple(event.__name__ for event in Entry.__subclasses__())
@@ -61,6 +62,26 @@ def standing_transfer(events: Sequence[RecordedEvent]) -> TransferView:
     row = _row(transfers.VIEW, events)
     row["location"] = row.get("location") or "source"
     return transfer_of({**dict.fromkeys(TransferView.__dataclass_fields__), **row})
+
+
+def standing_case(events: Sequence[RecordedEvent]) -> FraudCaseView:
+    """Of all of a fraud case's events."""
+    opened, *changes = (
+        row
+        for statement in fraud_cases.VIEW.apply(Batch([decode(event) for event in events]))
+        for row in statement.rows
+    )
+    row = {
+        **dict.fromkeys(FraudCaseView.__dataclass_fields__),
+        "status": "open",
+        "frozen": False,
+        "notes": [],
+        **opened,
+    }
+    row |= {"updated_at": row["opened_at"], "version": 1}
+    for change in changes:
+        row |= {name: _as_kept(value) if name == "notes" else value for name, value in change.items()}
+    return case_of(row)
 
 
 def _row(view: View, events: Sequence[RecordedEvent]) -> Row:

@@ -19,9 +19,11 @@ from activities.steps import (
     Wish,
 )
 from domain.payment import PaymentStatus
+from domain.streams import payment_stream
 from workflows.inbox import Asked
 from workflows.life import Life, too_late
 from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show
+from workflows.suspicion import open_case, tell_case
 
 S = PaymentStatus
 OPEN = (S.PENDING, S.IN_REVIEW, S.AUTHORIZED, S.PARTIALLY_CAPTURED)
@@ -81,6 +83,9 @@ class PaymentWorkflow:
 
     async def _course(self, order: PaymentOrder) -> PaymentStep:
         step = self._life.at(await self._open(order))
+        subject, in_case = payment_stream(order.payment_id), False
+        if step.status is S.IN_REVIEW or step.failure_code == "review_rejected":
+            in_case = await open_case(subject, order.trace)
         while step.status in OPEN:
             asked = self._life.inbox.take()
             if asked is None and step.status is S.AUTHORIZED and order.capture == "automatic":
@@ -90,6 +95,9 @@ class PaymentWorkflow:
                 self._show(order, step)
                 asked = await self._life.next_wish(until=step.expires_at)
             step = self._life.at(await (self._expire(step) if asked is None else self._grant(asked, step)))
+            if in_case and step.status is not S.IN_REVIEW:
+                await tell_case(subject, step.status)
+                in_case = False
         self._show(order, step)
         return step
 

@@ -23,11 +23,13 @@ from activities.transfers import (
     TransferActivities,
     UnknownWish,
 )
+from domain.streams import transfer_stream
 from domain.transfer import TransferStatus
 from workflows.compensation import Compensations
 from workflows.inbox import Asked
 from workflows.life import Life, too_late
 from workflows.steps import STEP_FAILED, ledger_step, rail_call, refusal_of, show
+from workflows.suspicion import open_case, tell_case
 
 S = TransferStatus
 P = ParamSpec("P")
@@ -97,8 +99,13 @@ class TransferWorkflow:
         undo = Compensations()
         undo.register("release_source", lambda: self._ledger(TransferActivities.release_source, order))
         step = await self._reserve(order)
+        subject, in_case = transfer_stream(order.transfer_id), False
+        if step.status is S.IN_REVIEW or step.failure_code == "review_rejected":
+            in_case = await open_case(subject, order.trace)
         while step.status is S.IN_REVIEW:
             step = await self._reviewed(order, step)
+        if in_case:
+            await tell_case(subject, step.status)
         if step.status is S.RESERVED:
             step = await self._heed_cancels(order, step)
         undo.register("refund_source", lambda: self._ledger(TransferActivities.refund_source, order))

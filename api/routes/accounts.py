@@ -11,12 +11,13 @@ from pydantic import AwareDatetime, BeforeValidator
 from starlette.responses import Response
 
 from activities.steps import AccountStep
-from api.bodies import Movement, NewAccount, StatusChange, written_out
-from api.call import Call, IfMatch, Reading, Writing, answer, etag_of, version_of
+from api.bodies import Movement, NewAccount, NewLimits, StatusChange, written_out
+from api.call import Call, IfMatch, Operating, Reading, Writing, answer, etag_of, version_of
 from api.documented import ACCOUNT, ENTRY, reads, writes
 from api.strict import StrictRoute
 from commands.accounts import AccountCommands, account_key
 from commands.catalogue import COMMANDS
+from domain.account_messages import AccountLimits
 from domain.model import Id
 from domain.streams import account_stream
 from queries.accounts import account_entries, get_account, list_accounts
@@ -176,6 +177,21 @@ async def close(
         if_match,
         "close",
         lambda accounts, key: COMMANDS["close"](accounts, account_id, key, reason),
+    )
+
+
+@router.post("/{account_id}/limits", response_model=AccountView, responses=writes(200, ACCOUNT, 412))
+async def set_limits(
+    account_id: AccountId, body: NewLimits, call: Operating, if_match: IfMatch = None
+) -> Response:
+    """Screening limits of its own, instead of everybody's; an empty body takes them away."""
+    limits = AccountLimits.model_validate(body.model_dump())
+    return await _do(
+        call,
+        account_id,
+        if_match,
+        "limits",
+        lambda accounts, key: COMMANDS["set_account_limits"](accounts, account_id, key, limits),
     )
 
 

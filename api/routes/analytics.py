@@ -55,14 +55,14 @@ async def payments(
     call.must_be_unbound("see everybody's payments")
     if currency is not None:
         exponent(currency)
-    last = _day(to) or datetime.now(UTC).date()
-    first = _day(from_) or max(date.min + timedelta(DAYS), last) - timedelta(DAYS)
+    last = day_of(to) or datetime.now(UTC).date()
+    first = day_of(from_) or max(date.min + timedelta(DAYS), last) - timedelta(DAYS)
     if last < first:
         raise InvalidInput("invalid_range", "to must not be before from", "to")
     return await call.ask(payment_analytics(first, last, currency))
 
 
-def _day(given: date | datetime | None) -> date | None:
+def day_of(given: date | datetime | None) -> date | None:
     if isinstance(given, datetime):
         try:
             return given.astimezone(UTC).date()

@@ -10,6 +10,7 @@ from domain.account_messages import (
     AccountCredited,
     AccountDebited,
     AccountFrozen,
+    AccountLimitsSet,
     AccountOpened,
     AccountUnfrozen,
     Entry,
@@ -35,6 +36,7 @@ CREATE TABLE accounts (
     available bigint GENERATED ALWAYS AS (balance - held + overdraft_limit) STORED,
     iban text,
     rail text,
+    limits jsonb,
     version bigint NOT NULL,
     opened_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
@@ -46,13 +48,13 @@ CREATE INDEX accounts_by_iban ON accounts (iban, currency) WHERE iban IS NOT NUL
 
 # Accounts that opened in this batch, as they are at its end.
 INSERT: LiteralString = """
-INSERT INTO accounts (account_id, user_id, currency, status, balance, held, overdraft_limit, iban, rail, version,
-                      opened_at, updated_at, created_position)
-SELECT account_id, user_id, currency, status, balance, held, overdraft_limit, iban, rail, version,
+INSERT INTO accounts (account_id, user_id, currency, status, balance, held, overdraft_limit, iban, rail, limits,
+                      version, opened_at, updated_at, created_position)
+SELECT account_id, user_id, currency, status, balance, held, overdraft_limit, iban, rail, limits, version,
        opened_at, updated_at, created_position
   FROM json_to_recordset(%s::json) AS r (
        account_id text, user_id text, currency text, status text, balance bigint, held bigint,
-       overdraft_limit bigint, iban text, rail text, version bigint, opened_at timestamptz,
+       overdraft_limit bigint, iban text, rail text, limits jsonb, version bigint, opened_at timestamptz,
        updated_at timestamptz, created_position bigint)
 """
 
@@ -60,9 +62,11 @@ SELECT account_id, user_id, currency, status, balance, held, overdraft_limit, ib
 UPDATE: LiteralString = """
 UPDATE accounts AS a
    SET status = COALESCE(r.status, a.status), balance = COALESCE(r.balance, a.balance),
-       held = COALESCE(r.held, a.held), version = r.version, updated_at = r.updated_at
+       held = COALESCE(r.held, a.held), limits = COALESCE(r.limits, a.limits),
+       version = r.version, updated_at = r.updated_at
   FROM json_to_recordset(%s::json) AS r (
-       account_id text, status text, balance bigint, held bigint, version bigint, updated_at timestamptz)
+       account_id text, status text, balance bigint, held bigint, limits jsonb, version bigint,
+       updated_at timestamptz)
  WHERE a.account_id = r.account_id
 """
 
@@ -74,6 +78,7 @@ _STATUS: dict[type[AnyEvent], str] = {
 _WANTS = (
     AccountOpened,
     *_STATUS,
+    AccountLimitsSet,
     FundsDeposited,
     FundsWithdrawn,
     FundsReserved,
@@ -109,6 +114,8 @@ def apply(batch: Batch) -> list[Statement]:
             row = rows[stream] = {"account_id": seen.id}
         if isinstance(event, Entry):
             row["balance"], row["held"] = event.balance.minor, event.held.minor
+        elif isinstance(event, AccountLimitsSet):
+            row["limits"] = event.limits.model_dump(mode="json", exclude_none=True)
         elif type(event) in _STATUS:
             row["status"] = _STATUS[type(event)]
         row["version"], row["updated_at"] = record.version, record.recorded_at
@@ -117,4 +124,4 @@ def apply(batch: Batch) -> list[Statement]:
     return [Statement(sql, found) for sql, found in ((INSERT, opened), (UPDATE, changed)) if found]
 
 
-VIEW = View("accounts", 1, ("accounts",), TABLES, wanted(ACCOUNT, _WANTS), apply)
+VIEW = View("accounts", 2, ("accounts",), TABLES, wanted(ACCOUNT, _WANTS), apply)

@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from activities.ledger import Ledger
 from commands.accounts import AccountCommands
+from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.transfers import TransferCommands
 from domain.money import Money
@@ -52,6 +53,10 @@ class System:
     @property
     def transfers(self) -> TransferCommands:
         return TransferCommands(self.client, self.ledger, self.settings)
+
+    @property
+    def fraud(self) -> FraudCommands:
+        return FraudCommands(self.client, self.ledger, self.settings)
 
     def worker(self, **environment: str) -> AbstractAsyncContextManager[Program]:
         """A worker process on this system's task queue, not yet started."""

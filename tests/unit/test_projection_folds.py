@@ -12,7 +12,7 @@ import pytest
 
 from domain.catalogue import EVENTS, encode
 from domain.payment_messages import PaymentEvent
-from domain.streams import ACCOUNT, PAYMENT, TRANSFER
+from domain.streams import ACCOUNT, FRAUD_CASE, PAYMENT, TRANSFER
 from domain.transfer_messages import TransferEvent
 from eventstore.errors import StoreUnavailable
 from eventstore.events import RecordedEvent
@@ -94,7 +94,7 @@ def test_an_event_nobody_can_read_is_a_fault_only_for_views_that_want_it() -> No
     bad.data.clear()
     dealt = Dealer(VIEWS.values()).deal(records)
     blamed = {view.name for view in VIEWS.values() if view.wants in dealt.unreadable}
-    assert blamed == {"payments", "user_payment_summary", "payment_analytics"}
+    assert blamed == {"payments", "user_payment_summary", "payment_analytics", "screenings"}
 
 
 def test_a_batch_is_cut_between_appends_only() -> None:
@@ -109,7 +109,7 @@ def test_every_event_of_the_catalogue_is_wanted_by_a_view_that_exists_for_it() -
     assert known <= wanted, "an event that no view shows"
     assert set(get_args(TransferEvent)) == set(transfers.STEPS)
     assert set(STATUS) <= set(get_args(PaymentEvent))
-    assert {ACCOUNT, PAYMENT, TRANSFER} == set(EVENTS)
+    assert {ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE} == set(EVENTS)
 
 
 def test_a_transfers_time_line_tells_each_leg_with_its_outcome() -> None:
