@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from activities.fraud_steps import AssignWish, DecideWish, EscalateWish, NoteWish
 from activities.steps import (
     CancelWish,
     CaptureWish,
@@ -25,6 +26,7 @@ from activities.steps import (
     ReviewWish,
     TransferOrder,
 )
+from domain.fraud_case import UNDECIDED, CaseStatus, FraudCase
 from tests.e2e.rail import Rail, rail_gateway
 from tests.e2e.system import System, eur, system
 from tests.fixtures.stack import TemporalAddress
@@ -87,6 +89,33 @@ async def reviewed(under_test: System, run: str, _gate: Path) -> None:
     assert step.status == "in_review"
     step = await under_test.payments.review(run, ReviewWish(wish_id="r1", approve=True))
     assert step.status == "processed"
+    await case_over(under_test, f"payment-{run}")
+
+
+async def case_over(under_test: System, case_id: str) -> FraudCase:
+    """The case of what screening held, once it is decided or withdrawn."""
+    while True:
+        case = await under_test.ledger.state(f"fraud_case-{case_id}")
+        assert isinstance(case, FraudCase)
+        if case.status not in (CaseStatus.NONE, *UNDECIDED):
+            return case
+        await asyncio.sleep(0.05)
+
+
+async def case_decided(under_test: System, run: str, _gate: Path) -> None:
+    await two_accounts(under_test, run, "20000.00")
+    await under_test.payments.pay(order(run, amount=eur("20000.00")))
+    case_id, by = f"payment-{run}", "ana"
+    while not await under_test.events(f"fraud_case-{case_id}"):
+        await asyncio.sleep(0.05)
+    await under_test.fraud.assign(case_id, AssignWish(wish_id="a1", analyst="bo", actor=by))
+    await under_test.fraud.note(case_id, NoteWish(wish_id="n1", note="called", actor=by))
+    await under_test.fraud.escalate(case_id, EscalateWish(wish_id="e1", reason="large", actor=by))
+    step = await under_test.fraud.decide(case_id, DecideWish(wish_id="d1", approve=False, freeze=True, actor=by))
+    assert (step.status, step.frozen) == ("rejected", True)
+    assert (await under_test.payments.resting(run)).status == "failed"
+    assert (await under_test.accounts.show(f"{run}-a")).status == "frozen"
+    assert await under_test.balance(f"{run}-a") == ("20000.00", "0.00")
 
 
 async def expired(under_test: System, run: str, _gate: Path) -> None:
@@ -143,6 +172,7 @@ async def transfer_reviewed(under_test: System, run: str, _gate: Path) -> None:
     assert (await under_test.transfers.transfer(big)).status == "in_review"
     step = await under_test.transfers.review(run, ReviewWish(wish_id="r1", approve=True))
     assert step.status == "completed"
+    await case_over(under_test, f"transfer-{run}")
 
 
 async def transfer_cancelled(under_test: System, run: str, _gate: Path) -> None:
@@ -151,6 +181,7 @@ async def transfer_cancelled(under_test: System, run: str, _gate: Path) -> None:
     step = await under_test.transfers.cancel(run, CancelWish(wish_id="c1"))
     assert step.status == "cancelled"
     assert await under_test.balance(f"{run}-a") == ("20000.00", "0.00")
+    assert (await case_over(under_test, f"transfer-{run}")).status is CaseStatus.WITHDRAWN
 
 
 async def compensated(under_test: System, run: str, _gate: Path) -> None:
@@ -217,6 +248,13 @@ STEPS: dict[str, Scenario] = {
     "transfer.resolve": stuck_and_resolved,
     "transfer.refuse": by_rail("refuses", "compensated", booked=False),
     "transfer.unknown": by_rail("silent", "completed", booked=True),
+    "fraud_case.open": case_decided,
+    "fraud_case.assign": case_decided,
+    "fraud_case.note": case_decided,
+    "fraud_case.escalate": case_decided,
+    "fraud_case.freeze": case_decided,
+    "fraud_case.settle": case_decided,
+    "fraud_case.decide": case_decided,
 }
 AT_ONCE = asyncio.Semaphore(4)
 

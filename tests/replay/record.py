@@ -26,7 +26,7 @@ from tests.e2e import test_worker_crash as scenarios
 from tests.e2e.rail import rail_gateway
 from tests.e2e.system import system
 
-VERSION = "v1"
+VERSION = "v2"
 HISTORIES = Path(__file__).parent / "histories"
 RECORDED = {
     "payment-automatic": scenarios.paid,
@@ -34,6 +34,7 @@ RECORDED = {
     "payment-captured-in-parts": scenarios.captured_in_parts,
     "payment-reviewed": scenarios.reviewed,
     "payment-expired": scenarios.expired,
+    "fraud-case-decided": scenarios.case_decided,
     "refund": scenarios.refunded,
     "dispute": scenarios.disputed,
     "transfer-completed": scenarios.transferred,
@@ -68,6 +69,8 @@ async def record(data: Path) -> None:
                     f"refund-{run}-r1",
                     f"dispute-{run}",
                     f"transfer-{run}",
+                    f"fraud_case-payment-{run}",
+                    f"fraud_case-transfer-{run}",
                 ):
                     await _save(under_test.client, workflow_id, f"{name}.{workflow_id.partition('-')[0]}")
 

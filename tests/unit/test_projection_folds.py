@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from typing import get_args
-from uuid import UUID
 
 import psycopg
 import pytest
 
-from domain.catalogue import EVENTS, encode
+from domain.catalogue import EVENTS
 from domain.payment_messages import PaymentEvent
 from domain.streams import ACCOUNT, FRAUD_CASE, PAYMENT, TRANSFER
 from domain.transfer_messages import TransferEvent
 from eventstore.errors import StoreUnavailable
-from eventstore.events import RecordedEvent
 from projections.catalogue import VIEWS, view_named
 from projections.decoding import Dealer, by_append
 from projections.errors import CheckpointMoved, Fault, Undecodable, UnknownView, fault_of
@@ -25,23 +23,7 @@ from projections.views.payment_fold import STATUS
 from queries.errors import BadCursor
 from queries.money import average, wire
 from queries.paging import NEWEST, decode_cursor, encode_cursor, page_of
-from tests.fixtures.histories import History
-
-
-def recorded(history: History) -> list[RecordedEvent]:
-    """The history as the store would read it."""
-    records, position = [], 0
-    for append_id, append in enumerate(history.appends, 1):
-        for index, written in enumerate(append):
-            position += 1
-            type_, version, data = encode(written.event)
-            records.append(
-                RecordedEvent(
-                    position, (append_id << 16) + index, UUID(int=position), written.stream, written.version,
-                    type_, version, data, {}, written.at, bytes(32), bytes(32),
-                )
-            )  # fmt: skip
-    return records
+from tests.fixtures.histories import History, recorded
 
 
 @pytest.mark.parametrize(
