@@ -96,7 +96,14 @@ async def perform(
     """Opens the accounts, plays every act and the payment file, and looks at what is there then."""
     acts = script.write(cast, cast.count - payfile.COUNT, Random(seed), with_rail=bank is not None)  # noqa: S311
     stage = Stage(
-        cast, session.accounts, session.payments, session.transfers, session.books.ledger, session.temporal, bank
+        cast,
+        session.accounts,
+        session.payments,
+        session.transfers,
+        session.fraud,
+        session.books.ledger,
+        session.temporal,
+        bank,
     )
     accounts = await open_cast(cast, session.accounts)
     if not quiet:

@@ -11,13 +11,15 @@ from temporalio.client import Client
 from activities.ledger import Ledger
 from activities.steps import PaymentStep, TransferStep
 from commands.accounts import AccountCommands
+from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.running import result_of
 from commands.transfers import TransferCommands
 from demo.bank import OtherBank
 from demo.cast import Cast
+from domain.fraud_case import CaseStatus, FraudCase
 from domain.money import Money
-from domain.streams import transfer_stream
+from domain.streams import fraud_case_stream, transfer_stream
 from domain.transfer import Transfer, TransferStatus
 
 ACTOR = "demo"
@@ -32,6 +34,7 @@ class Stage:
     accounts: AccountCommands
     payments: PaymentCommands
     transfers: TransferCommands
+    fraud: FraudCommands
     ledger: Ledger
     temporal: Client
     bank: OtherBank | None
@@ -47,6 +50,15 @@ class Stage:
         handle = self.temporal.get_workflow_handle(transfer_stream(transfer_id), result_type=TransferStep)
         step: TransferStep = await result_of(handle)
         return step
+
+    async def case_opens(self, case_id: str) -> None:
+        """Waits until screening's case about a payment or transfer is there."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                state = await self.ledger.state(fraud_case_stream(case_id))
+                if isinstance(state, FraudCase) and state.status is not CaseStatus.NONE:
+                    return
+                await asyncio.sleep(POLL_S)
 
     async def transfer_reaches(self, transfer_id: str, status: TransferStatus) -> Transfer:
         """Waits until a transfer that does not end by itself has come so far."""

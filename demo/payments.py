@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from activities.fraud_steps import AssignWish, DecideWish, NoteWish
 from activities.steps import (
     CancelWish,
     CaptureWish,
@@ -14,6 +15,7 @@ from activities.steps import (
 from demo.acts import ACTOR, Act, Stage
 from domain.money import Money
 from domain.payment import PaymentStatus
+from domain.streams import payment_stream
 
 HALF = 2
 
@@ -109,6 +111,29 @@ async def approved(stage: Stage, act: Act) -> str:
 async def rejected(stage: Stage, act: Act) -> str:
     await _reviewed(stage, act, approve=False)
     return (await stage.payment_end(act.subject_id)).status
+
+
+async def cleared_by_analyst(stage: Stage, act: Act) -> str:
+    await _investigated(stage, act, approve=True)
+    return (await stage.payment_end(act.subject_id)).status
+
+
+async def fraud_found(stage: Stage, act: Act) -> str:
+    await _investigated(stage, act, approve=False)
+    return (await stage.payment_end(act.subject_id)).status
+
+
+async def _investigated(stage: Stage, act: Act, approve: bool) -> None:
+    """Screening holds it; an analyst takes its case on, notes what was found, and decides."""
+    step = await stage.payments.pay(_order(act))
+    _must_be(step.status, PaymentStatus.IN_REVIEW)
+    case_id, told = payment_stream(act.subject_id), {"actor": "ana"}
+    await stage.case_opens(case_id)
+    await stage.fraud.assign(case_id, AssignWish(wish_id=f"{act.subject_id}-assign", analyst="ana", **told))
+    found = "the customer confirmed it" if approve else "the card was stolen"
+    await stage.fraud.note(case_id, NoteWish(wish_id=f"{act.subject_id}-note", note=found, **told))
+    decision = DecideWish(wish_id=f"{act.subject_id}-decide", approve=approve, note=found, **told)
+    await stage.fraud.decide(case_id, decision)
 
 
 async def _disputed(stage: Stage, act: Act, outcome: str) -> str:

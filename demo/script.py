@@ -117,6 +117,8 @@ def _reviewed(author: _Author) -> list[Act]:
         held(author.payment, "EUR", "held for review, approved", "processed", payments.approved),
         held(author.payment, "JPY", "held for review, approved", "processed", payments.approved),
         held(author.payment, "USD", "held for review, rejected", "failed", payments.rejected),
+        held(author.payment, "EUR", "suspected, cleared by an analyst", "processed", payments.cleared_by_analyst),
+        held(author.payment, "EUR", "suspected, found to be fraud", "failed", payments.fraud_found),
         held(author.transfer, "KWD", "held for review, approved", "completed", transfers.approved),
         held(author.transfer, "USD", "held for review, approved", "completed", transfers.approved),
         held(author.transfer, "JPY", "held for review, rejected", "rejected", transfers.rejected),
