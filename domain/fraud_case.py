@@ -22,6 +22,7 @@ from domain.fraud_case_messages import (
     CaseNoteAdded,
     CaseOpened,
     CaseRejected,
+    CaseSource,
     CaseWithdrawn,
     DecideCase,
     EscalateCase,
@@ -52,6 +53,7 @@ class FraudCase:
 
     case_id: str = ""
     status: CaseStatus = S.NONE
+    source: CaseSource = "screening"
     subject: str | None = None
     account_id: str = ""
     user_id: str = ""
@@ -108,6 +110,7 @@ def evolve(case: FraudCase, event: FraudCaseEvent) -> FraudCase:
             return FraudCase(
                 case_id=event.case_id,
                 status=S.OPEN,
+                source=event.source,
                 subject=event.subject,
                 account_id=event.account_id,
                 user_id=event.user_id,

@@ -115,9 +115,12 @@ def settle_with_review(leg: Leg, stream: str, review: ApproveReview | RejectRevi
 
 
 def settle_with_subject(leg: Leg, case_id: str, at: datetime) -> None:
-    """Where the subject was rejected by screening, or has ended by itself, its case is over too."""
+    """Where the subject was rejected by screening, or has ended by itself, screening's case is over too.
+
+    An analyst's stays open: it is about more than whether this payment may pass.
+    """
     found = leg.fraud_case(case_id)
-    if found.status not in UNDECIDED or found.subject is None:
+    if found.status not in UNDECIDED or found.subject is None or found.source != SCREENING:
         return
     subject = _subject(leg, found.subject)
     if in_review(subject):

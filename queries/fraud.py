@@ -27,14 +27,15 @@ SELECT * FROM read.fraud_cases
 # Others about the same user, the same accounts on either side, then those of which the same rules fired.
 SIMILAR: LiteralString = """
 SELECT other.*,
-       (other.user_id = it.user_id)::int * 4 + (other.counterparty = it.counterparty)::int * 3
-       + (other.account_id = it.counterparty OR other.counterparty = it.account_id)::int * 3
+       (other.user_id = it.user_id)::int * 4
+       + COALESCE(other.counterparty = it.counterparty, false)::int * 3
+       + COALESCE(other.account_id = it.counterparty OR other.counterparty = it.account_id, false)::int * 3
        + cardinality(ARRAY(SELECT unnest(other.rules) INTERSECT SELECT unnest(it.rules))) AS likeness
   FROM read.fraud_cases AS it JOIN read.fraud_cases AS other ON other.case_id <> it.case_id
    AND (other.user_id = it.user_id OR other.counterparty = it.counterparty OR other.account_id = it.counterparty
         OR other.counterparty = it.account_id OR other.rules && it.rules)
  WHERE it.case_id = %(case_id)s
- ORDER BY likeness DESC NULLS LAST, other.created_position DESC LIMIT %(rows)s
+ ORDER BY likeness DESC, other.created_position DESC LIMIT %(rows)s
 """
 
 PROFILE: LiteralString = """

@@ -178,7 +178,7 @@ STATE_FIELDS = {
         "transfer_id status location from_account from_user to_account currency amount rail quote hold_id "
         "reserved_until failure_code failure_reason suspicion"
     ),
-    (FRAUD_CASE, 1): "case_id status subject account_id user_id risk_score assignee decide_by frozen",
+    (FRAUD_CASE, 1): "case_id status source subject account_id user_id risk_score assignee decide_by frozen",
 }
 
 

@@ -158,6 +158,16 @@ def test_a_case_ends_with_a_payment_that_is_cancelled(held: Books) -> None:
     assert held.leg(lambda leg: settle_with_subject(leg, P, AT)) == []
 
 
+def test_an_analyst_s_case_outlives_the_payment(books: Books) -> None:
+    books = with_case(books)
+    books.leg(lambda leg: open_payment(leg, terms(), ScreeningLimits()))
+    by_hand = screening(source="analyst", risk_score=80, reason="a tip", by="ana")
+    books.leg(lambda leg: open_case(leg, by_hand))
+    books.leg(lambda leg: cancel_payment(leg, "p", CancelPayment(at=AT)))
+    assert books.leg(lambda leg: settle_with_subject(leg, P, AT)) == []
+    assert books.leg(lambda leg: decide_case(leg, P, APPROVE)) == ["CaseApproved"]
+
+
 def test_a_decision_waits_for_the_payment_it_is_about(held: Books) -> None:
     with pytest.raises(DomainError, match="still in review"):
         held.leg(lambda leg: decide_case(leg, P, APPROVE))
