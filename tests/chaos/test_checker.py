@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
+import httpx
 import pytest
 
 from activities.ledger import LedgerCommand, utc_now
@@ -14,6 +18,10 @@ from domain.transfer_messages import TransferCompensated
 from projections.catalogue import VIEWS
 from projections.model import Batch, Statement
 from tests.chaos.bank import Bank, eur, small_bank
+from tests.chaos.checker.findings import Findings
+from tests.chaos.checker.live import LiveChecker
+from tests.chaos.checker.sessions import Session
+from tests.chaos.http import Web
 from tests.fixtures.database import Database
 
 
@@ -151,3 +159,51 @@ async def test_another_bank_that_was_paid_for_a_transfer_that_turned_back(bank: 
     await bank.steps.finish_compensation(order)
     booked = {"transfer-transfer-1:destination:credit": {"amount": "30.00"}}
     assert says(await bank.lines(booked=booked), "effect once", "the other bank was paid 30.00")
+
+
+async def test_an_answer_from_before_what_the_session_has_seen() -> None:
+    """As if the second API read from a replica that is behind."""
+    findings = Findings()
+    answers = iter([_answer(position=10, version=3), _answer(position=8, version=2)])
+    web = cast("Web", SimpleNamespace(get=lambda *_path, **_query: _next(answers)))
+    session = Session("session-0", web, ("a",), findings, seed=1)
+    for _ in range(2):
+        await session.read("a")
+    assert [violation.line() for violation in findings] == [
+        "VIOLATION session: session-0: asked for position 10, was answered at 8",
+        "VIOLATION session: session-0: a: version 2 after 3",
+    ]
+
+
+def _answer(position: int, version: int) -> httpx.Response:
+    return httpx.Response(200, headers={"Projection-Position": str(position)}, json={"version": version})
+
+
+async def _next(answers: Iterator[httpx.Response]) -> httpx.Response:
+    return next(answers)
+
+
+async def test_a_view_that_goes_back_in_time(bank: Bank) -> None:
+    """On one connection; a crash of Postgres, which may cost the views what they had, ends it."""
+    await bank.move("deposit", "deposit-1", "a", 5_00)
+    assert await bank.lines() == []
+    findings, stop = Findings(), asyncio.Event()
+    watching = asyncio.create_task(LiveChecker(bank.urls.reader, findings, set()).run(stop))
+    await asyncio.sleep(0.5)
+    await bank.tamper("UPDATE projection.builds SET position = position - 1 WHERE view = 'payments'")
+    async with asyncio.timeout(20):
+        while not len(findings):
+            await asyncio.sleep(0.05)
+    stop.set()
+    await watching
+    assert [violation.promise for violation in findings] == ["back in time"]
+
+
+async def test_a_position_told_that_is_somebody_elses(bank: Bank) -> None:
+    told = await bank.move("deposit", "deposit-1", "a", 5_00)
+    await bank.rig.sequence()
+    told.position = 1
+    told.about = "b"
+    assert says(
+        await bank.lines(), "position told", "deposit deposit-1", "was told position 1, which is account-a's"
+    )
