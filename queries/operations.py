@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import LiteralString
 
 from queries.money import wire
-from queries.paging import checked_limit
+from queries.paging import Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
 from queries.results import Conservation, DeadLetterView, ViewLag
 
@@ -20,7 +20,8 @@ SELECT id, view, stream, position, event_id::text AS event_id, type, status, err
   FROM read.dead_letters
  WHERE live AND (%(everything)s OR status IN ('parked', 'follower'))
    AND (%(view)s::text IS NULL OR view = %(view)s)
- ORDER BY view, position LIMIT %(rows)s
+   AND (position, id) > (%(position)s, %(id)s)
+ ORDER BY position, id LIMIT %(rows)s
 """
 
 _SUMS = ("accounts", "in_transit", "in_suspense", "deposits", "withdrawals", "difference")
@@ -45,14 +46,22 @@ def lag() -> Question[tuple[ViewLag, ...]]:
 
 
 def dead_letters(
-    view: str | None = None, everything: bool = False, limit: int = 200
-) -> Question[tuple[DeadLetterView, ...]]:
-    """In the order of the log, by view. Raises ValueError for a limit out of bounds."""
+    view: str | None = None, everything: bool = False, limit: int = 50, cursor: str | None = None
+) -> Question[Page[DeadLetterView]]:
+    """In the order of the log. Raises BadCursor, ValueError for a limit out of bounds."""
     checked_limit(limit)
+    position, letter = decode_cursor("dead_letters", cursor, (0, 0))
+    wanted = {"view": view, "everything": everything, "position": position, "id": letter, "rows": limit + 1}
 
-    async def ask(fetch: Fetch) -> tuple[DeadLetterView, ...]:
-        rows = await fetch(DEAD_LETTERS, {"view": view, "everything": everything, "rows": limit})
-        return tuple(DeadLetterView(**row) for row in rows)
+    async def ask(fetch: Fetch) -> Page[DeadLetterView]:
+        rows = await fetch(DEAD_LETTERS, wanted)
+        return page_of(
+            rows,
+            limit,
+            "dead_letters",
+            lambda row: (row["position"], row["id"]),
+            lambda row: DeadLetterView(**row),
+        )
 
     return Question("dead_letters", (), ask)
 

@@ -9,10 +9,12 @@ from starlette.responses import Response
 
 from api.call import Operating, OperatorReading, answer
 from api.documented import Items, problems, reads
+from api.routes.accounts import Cursor, Limit
 from api.strict import StrictRoute
 from commands.catalogue import COMMANDS
 from projections.dead_letters import Retried
 from queries.operations import conservation, dead_letters, lag
+from queries.paging import Page
 from queries.results import Conservation, DeadLetterView, ViewLag
 
 router = APIRouter(prefix="/v1", tags=["operations"], route_class=StrictRoute)
@@ -38,6 +40,20 @@ CONSERVATION = {
     "withdrawals": "0.00",
     "difference": "0.00",
     "holds": True,
+}
+LETTER = {
+    "id": 3,
+    "view": "accounts",
+    "stream": "account-acc-ann",
+    "position": 118,
+    "event_id": "0f8fad5b-d9cb-569f-a165-708f0f8fad5b",
+    "type": "AccountOpened",
+    "status": "parked",
+    "error_class": "CheckViolation",
+    "error": 'new row for relation "accounts" violates check constraint "readable"',
+    "attempts": 5,
+    "first_failed_at": "2026-03-01T09:30:00Z",
+    "last_failed_at": "2026-03-01T09:30:02Z",
 }
 RETRIED = {"view": "payments", "stream": "payment-p-1", "done": 2, "waiting": 0, "error": None}
 
@@ -65,15 +81,16 @@ async def show_conservation(call: OperatorReading) -> Response:
     return await call.ask_items(conservation())
 
 
-@router.get("/dead-letters", response_model=Items[DeadLetterView], responses=reads({"items": [], **_ITEMS}))
+@router.get("/dead-letters", response_model=Page[DeadLetterView], responses=reads({"items": [LETTER], **_ITEMS}))
 async def list_dead_letters(
     call: OperatorReading,
     view: Annotated[str | None, Query(pattern="^[a-z_]{1,50}$")] = None,
     everything: Annotated[bool, Query(alias="all", description="Also those dealt with.")] = False,
-    limit: Annotated[int, Query(ge=1, le=200)] = 200,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Response:
-    """Events that a view could not take in, and what waits behind them."""
-    return await call.ask_items(dead_letters(view, everything, limit))
+    """Events that a view could not take in (`parked`), and what waits behind them in their stream (`follower`)."""
+    return await call.ask(dead_letters(view, everything, limit, cursor))
 
 
 @router.post(

@@ -9,12 +9,15 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 import stack
 from cli.local import stack_config
@@ -250,3 +253,81 @@ async def test_a_dead_projector_shows_as_lag_and_delays_no_write_for_long(own_st
             assert int(read.headers["projection-lag-events"]) > 0
         last = world.deposit(account, "1.00")
         assert world.seen(last, f"/v1/accounts/{account}")["balance"] == "12.00"
+
+
+def test_an_event_that_a_view_cannot_take_in_is_parked_retried_and_skipped(own_stack: RunningStack) -> None:
+    with client(own_stack.info) as http, poisoned_accounts(own_stack) as mend:
+        world = World(own_stack.info, http)
+        first = world.account("poison-1", "10.00")
+        path = f"/v1/accounts/{first}"
+        assert world.seen(world.deposit(world.account("good"), "5.00"), f"/v1/accounts/{world.run}-good")
+
+        parked, follower = _letters(http, 2)
+        assert (parked["status"], parked["type"], parked["view"]) == ("parked", "AccountOpened", "accounts")
+        assert (follower["status"], follower["type"], follower["stream"]) == (
+            "follower",
+            "FundsDeposited",
+            f"account-{first}",
+        )
+        assert (parked["error_class"], parked["attempts"] > 1) == ("CheckViolation", True)
+        page = http.get("/v1/dead-letters", params={"limit": 1}).json()
+        rest = http.get("/v1/dead-letters", params={"limit": 1, "cursor": page["next_cursor"]}).json()
+        assert (page["items"], rest) == ([parked], {"items": [follower], "next_cursor": None})
+        assert http.get(path).status_code == 404, "a view that has parked a stream does not show half of it"
+
+        retry = f"/v1/dead-letters/{parked['id']}/retry"
+        again = http.post(retry).json()
+        assert (again["done"], again["waiting"], again["error"].partition(":")[0]) == (0, 2, "CheckViolation")
+        mend()
+        assert http.post(retry).json() == {
+            "view": "accounts",
+            "stream": f"account-{first}",
+            "done": 2,
+            "waiting": 0,
+            "error": None,
+        }
+        assert http.get(path).json()["balance"] == "10.00"
+        problem(http.post(retry), 404, "not_found")
+        assert _letters(http, 0) == []
+        assert world.seen(world.deposit(first, "1.00"), path)["balance"] == "11.00"
+
+    with client(own_stack.info) as http, poisoned_accounts(own_stack):
+        world = World(own_stack.info, http)
+        world.account("poison-2")
+        [letter] = _letters(http, 1)
+        assert own_stack.json("dead-letters", "skip", str(letter["id"]))["done"] == 1
+        assert _letters(http, 0) == []
+        assert http.get(f"/v1/accounts/{world.run}-poison-2").status_code == 404
+        known = http.get("/v1/dead-letters", params={"all": True, "view": "accounts"}).json()["items"]
+        assert [one["status"] for one in known] == ["resolved", "resolved", "skipped"]
+        assert http.get("/readyz").json()["lag"]["dead_letters"] == 0
+
+
+@contextmanager
+def poisoned_accounts(own_stack: RunningStack) -> Iterator[Callable[[], None]]:
+    """View accounts cannot take in accounts of these names, until the end of the block or the call."""
+    with psycopg.connect(own_stack.info.projector_database, autocommit=True) as owner:
+        build = "SELECT build FROM projection.builds WHERE view = 'accounts' AND status = 'live'"
+        [number] = owner.execute(build).fetchone() or [0]
+        table = Identifier(f"view_accounts_{number}", "accounts")
+        owner.execute(
+            SQL("ALTER TABLE {} ADD CONSTRAINT poison CHECK (account_id !~ 'poison') NOT VALID").format(table)
+        )
+        mend = SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS poison").format(table)
+
+        def mended() -> None:
+            owner.execute(mend)
+
+        yield mended
+        mended()
+
+
+def _letters(http: httpx.Client, count: int) -> list[dict[str, Any]]:
+    """The open dead letters, once there are so many."""
+    deadline = time.monotonic() + 30
+    while True:
+        found: list[dict[str, Any]] = http.get("/v1/dead-letters").json()["items"]
+        if len(found) == count:
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
