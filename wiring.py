@@ -34,6 +34,7 @@ class Books:
 
     pool: Pool
     store: EventStore
+    committer: GroupCommitter
     ledger: Ledger
 
 
@@ -48,7 +49,7 @@ async def open_books(settings: Settings, application_name: str, timeout_s: float
         committer = GroupCommitter(store)
         aggregates: Aggregates[State] = Aggregates(store, committer, DomainCodec())
         try:
-            yield Books(pool, store, Ledger(aggregates, store))
+            yield Books(pool, store, committer, Ledger(aggregates, store))
         finally:
             await committer.close()
             await aggregates.close()

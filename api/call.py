@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Final, NoReturn, TypeVar
@@ -138,18 +139,36 @@ class Call:
         """A question that is answered with a list of one page."""
         return await self.ask(question, shown=Items)
 
-    async def written(self, value: object, last: RecordedEvent, status: int, **headers: str) -> Response:
-        """The answer to a write: what stands in the log now, and at which position it ends."""
-        position = last.position
-        if position is None:
-            position = await self.services.positions.wait(last.id, self.services.api.position_timeout_s)
-        told = {"ETag": etag_of(last.version), **{name.replace("_", "-"): text for name, text in headers.items()}}
+    async def written(
+        self, value: object, version: int, append: Sequence[RecordedEvent], status: int, **headers: str
+    ) -> Response:
+        """The answer to a write: what stands in the log, its version, and the position at which the append ends:
+        a read from there on shows all of it, the accounts too.
+        """
+        position = (await self.numbered(append))[-1].position
+        told = {"ETag": etag_of(version), **{name.replace("_", "-"): text for name, text in headers.items()}}
         if position is not None:
             told["Event-Position"] = str(position)
         return answer(value, status, told)
 
-    async def once(self, work: Callable[[], Awaitable[Response]], business_id: str | None = None) -> Response:
-        """`work`'s answer, or the first one to this very request. `business_id` serves without the header."""
+    async def numbered(self, append: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
+        """One append's events with their positions, which follow each other, if they get them in time."""
+        last = append[-1]
+        if last.position is not None:
+            return append
+        position = await self.services.positions.wait(last.id, self.services.api.position_timeout_s)
+        if position is None:
+            return append
+        return [replace(event, position=position - last.id + event.id) for event in append]
+
+    async def once(
+        self, work: Callable[[], Awaitable[Response]], business_id: str | None = None, *, from_log: bool = False
+    ) -> Response:
+        """`work`'s answer, or the first one to this very request. `business_id` serves without the header.
+
+        `from_log`: the answer to what has succeeded, once it has a position, follows from the log alone: a repeat
+        would make it again.
+        """
         key = self.request.headers.get(HEADER)
         if key is None and business_id is None:
             return await work()
@@ -159,6 +178,7 @@ class Call:
             key=f"k:{key}" if key is not None else f"id:{url.path}:{business_id}",
             fingerprint=fingerprint_of("POST", url.path, url.query, await self.request.body()),
             only_success=key is None,
+            from_log=from_log,
         )
         response = await self.services.answers.once(asked, lambda: self._said(work))
         if REPLAYED in response.headers:

@@ -2,13 +2,14 @@
 
     known? + would it be refused? ──► start the workflow ──► its first command is in the log ──► answer
 
-The workflow goes on meanwhile. docs/adr/0030-first-answer.md has the figures that chose this way.
+As a rule this very process appends it and is told; looking into the log is for what other workers append. The
+workflow goes on meanwhile. docs/adr/0030-first-answer.md and 0034 have the figures that chose this way.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from temporalio.client import Client
@@ -16,21 +17,27 @@ from temporalio.client import Client
 from api.watch import Watch
 from commands.running import NoAnswer, result_of
 from domain.errors import Conflict
-from eventstore.events import StoredCommand
+from eventstore.events import Appended, RecordedEvent
 from eventstore.lookups import Lookups
+
+Events = Sequence[RecordedEvent]
 
 LOOK_AT_WORKFLOW_AFTER_S: Final = 0.5
 """A workflow whose first step was refused leaves nothing in the log: after so long it is asked itself."""
 
 
 class FirstStep:
-    """One per process: all who wait share one look at the log."""
+    """One per process: all who wait share one look at the log. `patience_s`: before the first one."""
 
-    def __init__(self, temporal: Client, lookups: Lookups, timeout_s: float) -> None:
+    def __init__(self, temporal: Client, lookups: Lookups, timeout_s: float, patience_s: float = 0) -> None:
         self._temporal = temporal
         self._lookups = lookups
         self._timeout_s = timeout_s
-        self._stored: Watch[str, StoredCommand] = Watch(lookups.commands)
+        self._stored: Watch[str, Events] = Watch(self._look, patience_s=patience_s)
+
+    def heard(self, appended: Appended) -> None:
+        """This process has appended something: whoever waits for it need not look."""
+        self._stored.tell(appended.command_id, appended.events)
 
     async def taken(
         self,
@@ -39,8 +46,9 @@ class FirstStep:
         fingerprint: bytes,
         check: Callable[[], Awaitable[None]],
         start: Callable[[], Awaitable[object]],
-    ) -> bool:
-        """Whether it was this call that brought it about; False where it was there before, with the same content.
+    ) -> tuple[Events, bool]:
+        """The first step's events, and whether this call brought them about; False where they were there
+        before, with the same content.
 
         Raises Conflict idempotency_conflict, what `check` or the workflow refuses with, and NoAnswer where nothing
         is known in time: it may still happen.
@@ -54,28 +62,33 @@ class FirstStep:
             if known[command_id].fingerprint != fingerprint:
                 name = workflow_id.replace("-", " ", 1)
                 raise Conflict("idempotency_conflict", f"{name} exists already with another content")
-            return False
+            return await self._lookups.append(known[command_id].append_id), False
         if isinstance(refused, BaseException):
             raise refused
-        await start()
-        await self._wait(workflow_id, command_id)
-        return True
-
-    async def _wait(self, workflow_id: str, command_id: str) -> None:
         stored = asyncio.ensure_future(self._stored.wait(command_id, self._timeout_s))
         try:
-            done, _ = await asyncio.wait({stored}, timeout=LOOK_AT_WORKFLOW_AFTER_S)
-            if not done:
-                await self._refusal(workflow_id, stored)
-            if await stored is None:
-                raise NoAnswer(
-                    f"nothing was heard of {workflow_id} within {self._timeout_s:g} s; it may still happen: "
-                    "ask again with the same id"
-                )
+            await start()
+            return await self._wait(workflow_id, stored), True
         finally:
             stored.cancel()
 
-    async def _refusal(self, workflow_id: str, stored: asyncio.Future[StoredCommand | None]) -> None:
+    async def _look(self, command_ids: Sequence[str]) -> dict[str, Events]:
+        known = await self._lookups.commands(command_ids)
+        return {name: await self._lookups.append(stored.append_id) for name, stored in known.items()}
+
+    async def _wait(self, workflow_id: str, stored: asyncio.Future[Events | None]) -> Events:
+        done, _ = await asyncio.wait({stored}, timeout=LOOK_AT_WORKFLOW_AFTER_S)
+        if not done:
+            await self._refusal(workflow_id, stored)
+        events = await stored
+        if events is None:
+            raise NoAnswer(
+                f"nothing was heard of {workflow_id} within {self._timeout_s:g} s; it may still happen: "
+                "ask again with the same id"
+            )
+        return events
+
+    async def _refusal(self, workflow_id: str, stored: asyncio.Future[Events | None]) -> None:
         """Raises what the workflow was refused with, should it be over before its first step is in the log."""
         over = asyncio.ensure_future(result_of(self._temporal.get_workflow_handle(workflow_id)))
         try:

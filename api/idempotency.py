@@ -1,11 +1,13 @@
 """The first answer to a request is its only answer: a repeat of it, now or in a year, gets it again.
 
-    claim (durable) ──► do it ──► keep the answer
+    claim ──► do it (durable, and the claim with it) ──► keep the answer
        │ known already: another content → 422; answered → that answer; under way elsewhere → wait a moment
 
 A crash between doing it and keeping the answer is harmless: every id that the work uses is derived from the API
 key and the Idempotency-Key, so doing it again is a repeat to everything below. For the same reason waiting for
 another process's work is bounded and short. Faults (5xx, 429) are not kept: they are no answers.
+
+An answer that follows from the log alone goes out before it is kept: nobody waits for what could be made again.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+import structlog
 from psycopg.types.json import Jsonb
 from starlette.responses import Response
 
@@ -37,9 +40,11 @@ _KEPT_HEADERS: Final = ("content-type", "location", "etag", "event-position")
 _NOT_KEPT: Final = frozenset({401, 403, 408, 412, 413, 415, 429})
 _POLL_S: Final = 0.02
 
+# Without a wait for the disk: the work's own commit comes after it in the write-ahead log, and takes it along.
 CLAIM: Final = """
 INSERT INTO idempotency (key_id, idempotency_key, fingerprint)
-VALUES (%(key_id)s, %(key)s, %(fingerprint)s) ON CONFLICT DO NOTHING
+SELECT %(key_id)s, %(key)s, %(fingerprint)s FROM set_config('synchronous_commit', 'off', true)
+    ON CONFLICT DO NOTHING
 """
 FIND: Final = """
 SELECT fingerprint, status, headers, body FROM idempotency WHERE key_id = %(key_id)s AND idempotency_key = %(key)s
@@ -52,15 +57,20 @@ FORGET: Final = """
 DELETE FROM idempotency WHERE key_id = %(key_id)s AND idempotency_key = %(key)s AND status IS NULL
 """
 
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that is to be answered once. `only_success`: refusals are not kept (its key is a business id)."""
+    """A request that is to be answered once. `only_success`: refusals are not kept (its key is a business id).
+    `from_log`: a success whose position is known can be told again from the log, exactly.
+    """
 
     key_id: str
     key: str
     fingerprint: bytes
     only_success: bool
+    from_log: bool = False
 
     def keeps(self, status: int) -> bool:
         if self.only_success:
@@ -87,6 +97,12 @@ class Answers:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._locks = StreamLocks()
+        self._keeping: set[asyncio.Task[Response]] = set()
+
+    async def close(self) -> None:
+        """Waits for answers that are being kept."""
+        while self._keeping:
+            await asyncio.wait(set(self._keeping))
 
     async def once(self, asked: Asked, work: Callable[[], Awaitable[Response]]) -> Response:
         """The first answer, or `work`'s. Raises Problem 422 for another content under the same key."""
@@ -95,6 +111,9 @@ class Answers:
             if known is not None:
                 return known
             response = await work()
+            if asked.from_log and response.status_code < 300 and "event-position" in response.headers:
+                self._keep_meanwhile(asked, response)
+                return response
             if asked.keeps(response.status_code):
                 return await self._keep(asked, response)
             if response.status_code < 500:
@@ -106,7 +125,7 @@ class Answers:
         claim = {**self._names(asked), "fingerprint": asked.fingerprint}
         deadline = asyncio.get_running_loop().time() + ELSEWHERE_S
         while True:
-            if await self._insert_claim(claim):
+            if await self._execute(CLAIM, claim):
                 return None
             row = await self._find(asked)
             if row is None:
@@ -141,6 +160,16 @@ class Answers:
             return response
         return _replay(row)  # another process was faster: its answer is the first
 
+    def _keep_meanwhile(self, asked: Asked, response: Response) -> None:
+        task = asyncio.create_task(self._keep(asked, response), name="keep an answer")
+        self._keeping.add(task)
+        task.add_done_callback(self._kept)
+
+    def _kept(self, task: asyncio.Task[Response]) -> None:
+        self._keeping.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("an answer was not kept; a repeat makes it again", why=str(task.exception())[:300])
+
     async def _find(self, asked: Asked) -> tuple[Any, ...] | None:
         async def fetch() -> tuple[Any, ...] | None:
             async with self._pool.connection() as connection:
@@ -155,19 +184,6 @@ class Answers:
         async def run() -> bool:
             async with self._pool.connection() as connection:
                 return (await connection.execute(statement, parameters)).rowcount > 0
-
-        return await retried(self._pool, run)
-
-    async def _insert_claim(self, claim: dict[str, Any]) -> bool:
-        """Without a wait for the disk: keeping the answer waits, and takes this along.
-
-        A claim that is lost together with an answer that was never given is missed by nobody.
-        """
-
-        async def run() -> bool:
-            async with self._pool.connection() as connection, connection.transaction():
-                await connection.execute("SET LOCAL synchronous_commit = off")
-                return (await connection.execute(CLAIM, claim)).rowcount > 0
 
         return await retried(self._pool, run)
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from temporalio.client import Client
@@ -21,10 +22,16 @@ from api.own_worker import working
 from api.watch import Watch
 from eventstore.connect import open_pool
 from eventstore.lookups import Lookups
+from eventstore.tail import Tail
 from queries.reader import Reader
 from settings import ApiSettings, Settings
 from wiring import Books, connect_temporal, open_books
 from worker import make_worker
+
+APPENDED_HERE_S: Final = 0.05
+"""How long a first step may take in this process before the log is asked whether another worker did it."""
+NUMBERED_S: Final = 0.01
+"""The longest between two looks for a position, should the sequencer's word be missed."""
 
 ViewsAt = tuple[tuple[str, ...], int]
 """Views that somebody waits for, and the position that all of them must have reached."""
@@ -71,13 +78,21 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
             application_name="tidemark-api-reader",
             timeout_s=api.postgres_timeout_s,
         )
-        async with reads, contextlib.AsyncExitStack() as stack:
+        async with (
+            reads,
+            Tail(settings.database_url, "tidemark-api-tail") as tail,
+            contextlib.AsyncExitStack() as stack,
+        ):
             if api.worker:
                 http = await stack.enter_async_context(rail_client())
                 await stack.enter_async_context(
                     working(temporal, lambda: make_worker(temporal, books, http, settings))
                 )
-            lookups, reader = Lookups(books.pool), Reader(reads)
+            lookups, reader, answers = Lookups(books.pool), Reader(reads), Answers(books.pool)
+            stack.push_async_callback(answers.close)
+            patience_s = APPENDED_HERE_S if api.worker else 0
+            first_step = FirstStep(temporal, lookups, api.outcome_timeout_s, patience_s)
+            books.committer.heard = first_step.heard
             yield Services(
                 settings=settings,
                 books=books,
@@ -85,13 +100,25 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
                 reader=reader,
                 lookups=lookups,
                 keyring=Keyring(books.pool, api.key_cache_s),
-                answers=Answers(books.pool),
+                answers=answers,
                 limits=Limits(api.rate_per_s, api.rate_burst, api.concurrent_per_key),
                 metrics=Metrics(CollectorRegistry()),
-                first_step=FirstStep(temporal, lookups, api.outcome_timeout_s),
-                positions=Watch(lookups.awaited_positions),
+                first_step=first_step,
+                positions=_numbered(lookups, tail),
                 reached=Watch(_reached_by(reader)),
             )
+
+
+def _numbered(lookups: Lookups, tail: Tail) -> Watch[int, int]:
+    """Positions of events that are about to be numbered: the sequencer is woken, and wakes in turn."""
+    seen = 0
+
+    async def look(event_ids: Sequence[int]) -> dict[int, int]:
+        nonlocal seen
+        seen = tail.head
+        return await lookups.awaited_positions(event_ids)
+
+    return Watch(look, lambda: tail.wait(seen, NUMBERED_S))
 
 
 def _reached_by(reader: Reader) -> Callable[[Sequence[ViewsAt]], Awaitable[Mapping[ViewsAt, int]]]:

@@ -13,11 +13,26 @@ TICK_S = 0.003
 MOST_AT_ONCE = 1000
 
 
-class Watch(Generic[Key, Value]):
-    """`look` is given keys and says which of them are there, with their values."""
+async def tick() -> None:
+    """What is between two looks, where nothing tells that another one is worth it."""
+    await asyncio.sleep(TICK_S)
 
-    def __init__(self, look: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]]) -> None:
+
+class Watch(Generic[Key, Value]):
+    """`look` is given keys and says which of them are there, with their values; `pause` comes between two looks.
+
+    Who knows that something is there may `tell`: then nobody needs to look, and the first look waits `patience_s`.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]],
+        pause: Callable[[], Awaitable[object]] = tick,
+        patience_s: float = 0,
+    ) -> None:
         self._look = look
+        self._pause = pause
+        self._patience_s = patience_s
         self._waiting: dict[Key, set[asyncio.Future[Value]]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -35,11 +50,18 @@ class Watch(Generic[Key, Value]):
         finally:
             self._leave(key, future)
 
+    def tell(self, key: Key, value: Value) -> None:
+        """It is there."""
+        for future in self._waiting.pop(key, ()):
+            if not future.done():
+                future.set_result(value)
+
     async def _run(self) -> None:
         try:
+            await asyncio.sleep(self._patience_s)
             while self._waiting:
                 await self._once()
-                await asyncio.sleep(TICK_S)
+                await self._pause()
         finally:
             self._task = None
 
@@ -54,9 +76,7 @@ class Watch(Generic[Key, Value]):
                         future.set_exception(error)
             return
         for key, value in found.items():
-            for future in self._waiting.pop(key, ()):
-                if not future.done():
-                    future.set_result(value)
+            self.tell(key, value)
         for key in keys:  # those that were not there go to the end, so that nobody is looked for too seldom
             if key in self._waiting:
                 self._waiting[key] = self._waiting.pop(key)

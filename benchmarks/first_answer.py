@@ -129,7 +129,7 @@ async def ways_of(info: stack.StackInfo, books: Books, client: Client) -> AsyncI
 
 async def _first(
     first: FirstStep, payments: PaymentCommands, order: PaymentOrder, start: Callable[[], Awaitable[object]]
-) -> bool:
+) -> object:
     return await first.taken(
         payment_stream(order.payment_id),
         authorize_key(order.payment_id),

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
 
 from eventstore.batch import Prepared, prepare
 from eventstore.errors import ConcurrencyError, StoreUnavailable
-from eventstore.events import AppendRequest, Outcome
+from eventstore.events import Appended, AppendRequest, Outcome
 from eventstore.store import EventStore
 
 MAX_BATCH = 256
@@ -31,7 +32,7 @@ class _Waiting:
 
 
 class GroupCommitter:
-    """One per process. `batches` and `requests` count what was sent."""
+    """One per process. `batches` and `requests` count what was sent; `heard` is told of each durable append."""
 
     def __init__(
         self, store: EventStore, *, max_batch: int = MAX_BATCH, max_waiting: int = MAX_WAITING, slots: int = SLOTS
@@ -45,6 +46,7 @@ class GroupCommitter:
         # Of the batches under way: a second append to such a stream would only wait for its lock, holding a slot.
         self._busy: set[str] = set()
         self._closed = False
+        self.heard: Callable[[Appended], None] = lambda _appended: None
         self.batches = 0
         self.requests = 0
 
@@ -126,6 +128,8 @@ class GroupCommitter:
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 if not waiting.done.done():
                     waiting.done.set_result(outcome)
+                if isinstance(outcome, Appended):
+                    self.heard(outcome)
         except BaseException as error:
             for waiting in batch:
                 if not waiting.done.done():

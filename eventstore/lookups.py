@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from eventstore import queries
 from eventstore.attempts import retried
 from eventstore.connect import Pool
 from eventstore.events import APPEND_BITS, MAX_EVENTS_PER_APPEND, RecordedEvent, StoredCommand
@@ -18,6 +17,13 @@ SELECT command_id, append_id, fingerprint, outcome FROM commands WHERE command_i
 
 # Positions by event id, of those that have one.
 POSITIONS_OF: Final = "SELECT id, position FROM positions WHERE id = ANY (%(ids)s::bigint[])"
+
+# The same; where one is missing the sequencer is woken, as by queries.WAKE_SEQUENCER.
+AWAITED_POSITIONS_OF: Final = """
+WITH found AS (SELECT id, position FROM positions WHERE id = ANY (%(ids)s::bigint[])),
+     woken AS (SELECT pg_notify('tidemark_appended', '') WHERE (SELECT count(*) FROM found) < %(wanted)s)
+SELECT id, position FROM found UNION ALL SELECT NULL, NULL FROM woken
+"""
 
 # A stream's events with the positions they have so far.
 STREAM: Final = """
@@ -80,11 +86,8 @@ class Lookups:
 
     async def awaited_positions(self, event_ids: Sequence[int]) -> dict[int, int]:
         """As `positions`, for somebody who waits: where one has none yet, the sequencer is woken."""
-        found = await self.positions(event_ids)
-        if len(found) < len(event_ids):
-            async with self._pool.connection() as connection:
-                await connection.execute(queries.WAKE_SEQUENCER)
-        return found
+        rows = await self._rows(AWAITED_POSITIONS_OF, {"ids": list(event_ids), "wanted": len(event_ids)})
+        return {event_id: position for event_id, position in rows if event_id is not None}
 
     async def stream(self, stream: str, after_version: int = 0, limit: int = 10_000) -> list[RecordedEvent]:
         """A stream's events, with their positions where they have one already."""
@@ -96,6 +99,10 @@ class Lookups:
         first_id = append_id << APPEND_BITS
         ids = {"first_id": first_id, "last_id": first_id + MAX_EVENTS_PER_APPEND - 1}
         return [RecordedEvent(*row) for row in await self._rows(APPENDED, ids)]
+
+    async def append_of(self, event: RecordedEvent) -> list[RecordedEvent]:
+        """All that was stored together with an event."""
+        return await self.append(event.append_id)
 
     async def version(self, stream: str) -> int:
         """How many events the stream has; 0 where it does not exist."""

@@ -37,6 +37,11 @@ class Tail:
             self._task.cancel()
             await asyncio.wait([self._task])
 
+    @property
+    def head(self) -> int:
+        """The end of the numbered log, as far as it was heard of."""
+        return self._head
+
     async def wait(self, after_position: int, timeout_s: float = POLL_S) -> None:
         """Return as soon as the head is past `after_position`, or may be; at the latest after `timeout_s` or a
         second. What is there then, `EventStore.read` tells.

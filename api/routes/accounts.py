@@ -52,7 +52,7 @@ async def open_account(body: NewAccount, call: Writing) -> Response:
         )
         return await _written(call, account_id, "open", 201, Location=f"/v1/accounts/{account_id}")
 
-    return await call.once(work, body.account_id)
+    return await call.once(work, body.account_id, from_log=True)
 
 
 @router.get("", response_model=Page[AccountView], responses=reads({"items": [ACCOUNT], "next_cursor": None}))
@@ -212,19 +212,18 @@ async def _do(
         await command(call.accounts(version_of(if_match)), command_id)
         return await _written(call, account_id, f"{action}:{command_id}", status)
 
-    return await call.once(work)
+    return await call.once(work, from_log=True)
 
 
 async def _written(call: Call, account_id: str, key: str, status: int, **headers: str) -> Response:
     """The account as this very command left it, whatever has happened to it since."""
     lookups, command_id = call.services.lookups, account_key(account_id, key)
     [stored] = (await lookups.commands([command_id])).values()
-    last = [
-        event for event in await lookups.append(stored.append_id) if event.stream == account_stream(account_id)
-    ][-1]
-    account = await standing_account(lookups, account_id, last.version)
+    append = await lookups.append(stored.append_id)
+    version = max(event.version for event in append if event.stream == account_stream(account_id))
+    account = await standing_account(lookups, account_id, version)
     assert account is not None
-    return await call.written(account, last, status, **headers)
+    return await call.written(account, version, append, status, **headers)
 
 
 def _plain_iban(iban: str | None) -> str | None:

@@ -71,7 +71,7 @@ async def create(body: NewPayment, call: Writing) -> Response:
             201,
         )
 
-    return await call.once(work, body.payment_id)
+    return await call.once(work, body.payment_id, from_log=True)
 
 
 @router.get("", response_model=Page[PaymentView], responses=reads({"items": [PAYMENT], "next_cursor": None}))

@@ -49,14 +49,19 @@ class Subject(Generic[View]):
         start: Callable[[], Awaitable[object]],
         status: int,
     ) -> Response:
-        """Started, or joined where it was there before; answered once its first durable step is in the log."""
+        """Started, or joined where it was there before; answered as its first durable step left it.
+
+        So the answer follows from the log: where it could not be kept, a repeat makes the very same one again.
+        """
         await call.must_own(order.from_account, "from_account")
-        new = await call.services.first_step.taken(
-            self.stream(subject_id), self.first_key(subject_id), fingerprint(order), check, start
+        stream = self.stream(subject_id)
+        stored, new = await call.services.first_step.taken(
+            stream, self.first_key(subject_id), fingerprint(order), check, start
         )
-        repeated = {} if new else {REPLAYED: "true"}
-        location = f"/v1/{self.name}s/{subject_id}"
-        return await self._written(call, subject_id, status, Location=location, **repeated)
+        stored = await call.numbered(stored)
+        events = [event for event in stored if event.stream == stream]
+        headers = {"Location": f"/v1/{self.name}s/{subject_id}", **({} if new else {REPLAYED: "true"})}
+        return await call.written(self.standing(events), events[-1].version, stored, status, **headers)
 
     async def carry_out(
         self, call: Call, subject_id: str, if_match: str | None, wish: Callable[[View], Awaitable[object]]
@@ -70,7 +75,9 @@ class Subject(Generic[View]):
             except WrongState:  # it did not get as far as the append, because somebody was faster
                 must_match(if_match, (await self.existing(call, subject_id)).version)
                 raise
-            return await self._written(call, subject_id, 200)
+            events = await self._events(call, subject_id)
+            append = await call.services.lookups.append_of(events[-1])
+            return await call.written(self.standing(events), events[-1].version, append, 200)
 
         return await call.once(work)
 
@@ -85,10 +92,6 @@ class Subject(Generic[View]):
         if not call.who.sees(found.from_user, found.to_user):
             raise self._missing(subject_id)
         return found
-
-    async def _written(self, call: Call, subject_id: str, status: int, **headers: str) -> Response:
-        found = await self._events(call, subject_id)
-        return await call.written(self.standing(found), found[-1], status, **headers)
 
     async def _events(self, call: Call, subject_id: str) -> list[RecordedEvent]:
         found = await call.services.lookups.stream(self.stream(subject_id))

@@ -74,7 +74,7 @@ async def create(body: NewTransfer, call: Writing) -> Response:
             202,
         )
 
-    return await call.once(work, body.transfer_id)
+    return await call.once(work, body.transfer_id, from_log=True)
 
 
 @router.get("", response_model=Page[TransferView], responses=reads({"items": [TRANSFER], "next_cursor": None}))

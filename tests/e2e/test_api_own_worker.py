@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
-
-from api.app import serve
-from api.keys import create_key
-from api.services import open_services
-from settings import ApiSettings, Settings
+from settings import ApiSettings
 from stack.ports import free_port
-from tests.e2e.api import eventually, headers, problem
+from tests.e2e.api import eventually, problem
 from tests.fixtures.database import Database
+from tests.fixtures.in_process import api_in_process, two_accounts
 from tests.fixtures.stack import TemporalAddress
 
 
@@ -45,23 +40,9 @@ async def test_an_api_that_starts_without_temporal_works_as_soon_as_it_answers(
     database: Database, temporal_server: TemporalAddress
 ) -> None:
     port = free_port()
-    settings = Settings(
-        database_url=database.app,
-        read_database_url=database.reader,
-        task_queue=f"test-{uuid.uuid4().hex[:8]}",
-        api=ApiSettings(temporal_timeout_s=1, position_timeout_s=0),
-    )
-    key, _ = create_key(database.admin, "test", ["write"], None)
-    async with (
-        open_services(settings, f"127.0.0.1:{port}") as services,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(serve(services)), base_url="http://api", headers=headers(key)
-        ) as http,
-    ):
-        for account in ("a", "b"):
-            body = {"account_id": account, "user_id": "u", "currency": "EUR"}
-            assert (await http.post("/v1/accounts", json=body)).status_code == 201
-        await http.post("/v1/accounts/a/deposits", json={"amount": "9.00", "currency": "EUR"})
+    settings = ApiSettings(temporal_timeout_s=1, position_timeout_s=0)
+    async with api_in_process(database, f"127.0.0.1:{port}", settings) as (http, _):
+        await two_accounts(http)
         order = {"payment_id": "p", "from_account": "a", "to_account": "b", "amount": "1.00", "currency": "EUR"}
         problem(await http.post("/v1/payments", json=order), 503, "temporal_unavailable")
 
@@ -74,5 +55,5 @@ async def test_an_api_that_starts_without_temporal_works_as_soon_as_it_answers(
                 events = (await http.get("/v1/payments/p/events")).json()["items"]
                 return bool(events[-1]["type"] == "PaymentProcessed")
 
-            await eventually(paid)
-            await eventually(processed)
+            await eventually(paid, within_s=60)
+            await eventually(processed, within_s=60)
