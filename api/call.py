@@ -140,13 +140,20 @@ class Call:
         return await self.ask(question, shown=Items)
 
     async def written(
-        self, value: object, version: int, append: Sequence[RecordedEvent], status: int, **headers: str
+        self,
+        value: object,
+        last: RecordedEvent,
+        status: int,
+        append: Sequence[RecordedEvent] | None = None,
+        /,
+        **headers: str,
     ) -> Response:
-        """The answer to a write: what stands in the log, its version, and the position at which the append ends:
-        a read from there on shows all of it, the accounts too.
+        """The answer to a write: what stands in the log, the version of its `last` event, and the position that
+        its append ends at: a read from there on shows all of it, the accounts too.
         """
-        position = (await self.numbered(append))[-1].position
-        told = {"ETag": etag_of(version), **{name.replace("_", "-"): text for name, text in headers.items()}}
+        whole = append or await self.services.lookups.append_of(last)
+        position = (await self.numbered(whole))[-1].position
+        told = {"ETag": etag_of(last.version), **{name.replace("_", "-"): text for name, text in headers.items()}}
         if position is not None:
             told["Event-Position"] = str(position)
         return answer(value, status, told)

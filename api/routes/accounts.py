@@ -220,10 +220,10 @@ async def _written(call: Call, account_id: str, key: str, status: int, **headers
     lookups, command_id = call.services.lookups, account_key(account_id, key)
     [stored] = (await lookups.commands([command_id])).values()
     append = await lookups.append(stored.append_id)
-    version = max(event.version for event in append if event.stream == account_stream(account_id))
-    account = await standing_account(lookups, account_id, version)
+    last = [event for event in append if event.stream == account_stream(account_id)][-1]
+    account = await standing_account(lookups, account_id, last.version)
     assert account is not None
-    return await call.written(account, version, append, status, **headers)
+    return await call.written(account, last, status, append, **headers)
 
 
 def _plain_iban(iban: str | None) -> str | None:

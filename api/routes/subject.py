@@ -61,7 +61,7 @@ class Subject(Generic[View]):
         stored = await call.numbered(stored)
         events = [event for event in stored if event.stream == stream]
         headers = {"Location": f"/v1/{self.name}s/{subject_id}", **({} if new else {REPLAYED: "true"})}
-        return await call.written(self.standing(events), events[-1].version, stored, status, **headers)
+        return await call.written(self.standing(events), events[-1], status, stored, **headers)
 
     async def carry_out(
         self, call: Call, subject_id: str, if_match: str | None, wish: Callable[[View], Awaitable[object]]
@@ -76,8 +76,7 @@ class Subject(Generic[View]):
                 must_match(if_match, (await self.existing(call, subject_id)).version)
                 raise
             events = await self._events(call, subject_id)
-            append = await call.services.lookups.append_of(events[-1])
-            return await call.written(self.standing(events), events[-1].version, append, 200)
+            return await call.written(self.standing(events), events[-1], 200)
 
         return await call.once(work)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import httpx
 import pytest
 
@@ -10,11 +12,13 @@ from tests.fixtures.database import Database
 from tests.fixtures.in_process import api_in_process, two_accounts
 from tests.fixtures.stack import TemporalAddress
 
+RUN = uuid.uuid4().hex[:8]
+"""Workflow ids must be new to the session's Temporal server."""
 ORDER = {"from_account": "a", "to_account": "b", "amount": "5.00", "currency": "EUR"}
 ASKED: list[tuple[str, dict[str, str], dict[str, str]]] = [
-    ("/v1/payments", ORDER | {"payment_id": "p"}, {}),
+    ("/v1/payments", ORDER | {"payment_id": f"p-{RUN}"}, {}),
     ("/v1/payments", ORDER, {"Idempotency-Key": "k1"}),
-    ("/v1/transfers", ORDER | {"transfer_id": "t"}, {}),
+    ("/v1/transfers", ORDER | {"transfer_id": f"t-{RUN}"}, {}),
     ("/v1/accounts/a/deposits", {"amount": "5.00", "currency": "EUR"}, {"Idempotency-Key": "k2"}),
 ]
 

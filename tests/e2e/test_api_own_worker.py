@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -39,11 +40,11 @@ async def reachable_at(port: int, address: str) -> AsyncIterator[None]:
 async def test_an_api_that_starts_without_temporal_works_as_soon_as_it_answers(
     database: Database, temporal_server: TemporalAddress
 ) -> None:
-    port = free_port()
+    port, new = free_port(), f"p-{uuid.uuid4().hex[:8]}"
     settings = ApiSettings(temporal_timeout_s=1, position_timeout_s=0)
     async with api_in_process(database, f"127.0.0.1:{port}", settings) as (http, _):
         await two_accounts(http)
-        order = {"payment_id": "p", "from_account": "a", "to_account": "b", "amount": "1.00", "currency": "EUR"}
+        order = {"payment_id": new, "from_account": "a", "to_account": "b", "amount": "1.00", "currency": "EUR"}
         problem(await http.post("/v1/payments", json=order), 503, "temporal_unavailable")
 
         async with reachable_at(port, temporal_server.address):
@@ -52,7 +53,7 @@ async def test_an_api_that_starts_without_temporal_works_as_soon_as_it_answers(
                 return (await http.post("/v1/payments", json=order)).status_code == 201
 
             async def processed() -> bool:
-                events = (await http.get("/v1/payments/p/events")).json()["items"]
+                events = (await http.get(f"/v1/payments/{new}/events")).json()["items"]
                 return bool(events[-1]["type"] == "PaymentProcessed")
 
             await eventually(paid, within_s=60)
