@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable
 
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.ledger import Ledger
+from commands.running import no_such_workflow
 from domain.fraud_case import UNDECIDED, CaseStatus, FraudCase
 from domain.payment import Payment, PaymentStatus
 from domain.streams import FRAUD_CASE, PAYMENT, TRANSFER, category_of
@@ -86,7 +87,7 @@ async def workflow_status(client: Client, stream: str) -> WorkflowExecutionStatu
     try:
         description = await client.get_workflow_handle(stream).describe()
     except RPCError as fault:
-        if fault.status is RPCStatusCode.NOT_FOUND:
+        if no_such_workflow(fault):
             return None
         raise
     return description.status
