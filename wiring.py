@@ -17,6 +17,7 @@ from temporalio.service import RetryConfig, RPCError
 from activities.codec import DomainCodec
 from activities.ledger import Ledger
 from domain.leg import State
+from eventstore.bulk import BulkWriter
 from eventstore.connect import Pool, open_pool
 from eventstore.group_commit import GroupCommitter
 from eventstore.handle import Aggregates
@@ -36,6 +37,7 @@ class Books:
     store: EventStore
     committer: GroupCommitter
     ledger: Ledger
+    bulk: BulkWriter[State]
 
 
 @asynccontextmanager
@@ -49,7 +51,7 @@ async def open_books(settings: Settings, application_name: str, timeout_s: float
         committer = GroupCommitter(store)
         aggregates: Aggregates[State] = Aggregates(store, committer, DomainCodec())
         try:
-            yield Books(pool, store, committer, Ledger(aggregates, store))
+            yield Books(pool, store, committer, Ledger(aggregates, store), aggregates.bulk())
         finally:
             await committer.close()
             await aggregates.close()

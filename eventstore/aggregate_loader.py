@@ -49,6 +49,10 @@ class AggregateLoader(Generic[State]):
         """Do not trust what is cached of these any more."""
         self._cache.forget(streams)
 
+    def put(self, stream: str, known: Known[State]) -> None:
+        """Remember what an append has left."""
+        self._cache.put(stream, known)
+
     async def _load(self, streams: Sequence[str]) -> dict[str, Known[State]]:
         stored = await self._store.load_with_snapshots({s: self._codec.state_version(s) for s in streams})
         loaded: dict[str, Known[State]] = {}

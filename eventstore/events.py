@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 APPEND_BITS = 16
@@ -22,11 +22,9 @@ class NewEvent:
     data: dict[str, Any]
 
 
-class RecordedEvent(NamedTuple):
-    """A stored event. `position` is None while unsequenced, and when it was loaded by stream.
-
-    A tuple, because a reader makes one of each row: a frozen dataclass takes five times as long to make.
-    """
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """A stored event. `position` is None while unsequenced, and when it was loaded by stream."""
 
     position: int | None
     id: int

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from eventstore.aggregate_loader import AggregateLoader
 from eventstore.attempts import backoff_s
+from eventstore.bulk import BulkWriter
 from eventstore.codec import Codec, Decision, Handled
 from eventstore.errors import ConcurrencyError, IdempotencyConflictError, VersionMismatch
 from eventstore.events import (
@@ -115,6 +116,10 @@ class Aggregates(Generic[State]):
         """The streams' states and versions now, as of one instant where none of them is cached."""
         known = await self._loader.refresh(list(dict.fromkeys(streams)))
         return {stream: (known[stream].state, known[stream].version) for stream in known}
+
+    def bulk(self) -> BulkWriter[State]:
+        """A writer of big appends over the same cache."""
+        return BulkWriter(self._store, self._loader, self._codec, self._snapshot_every)
 
     async def close(self) -> None:
         """Wait for snapshots that are being saved."""

@@ -77,10 +77,11 @@ LOAD_SNAPSHOTS: Final = """
 SELECT stream, version, state_version, state, last_hash FROM snapshots WHERE stream = ANY (%(streams)s::text[])
 """
 
-# Keep a snapshot unless a newer one of the same state_version is there.
-SAVE_SNAPSHOT: Final = """
+# Keep snapshots unless a newer one of the same state_version is there.
+SAVE_SNAPSHOTS: Final = """
 INSERT INTO snapshots AS old (stream, version, state_version, state, last_hash)
-VALUES (%(stream)s, %(version)s, %(state_version)s, %(state)s::text::jsonb, %(last_hash)s)
+SELECT stream, version, state_version, state, last_hash FROM jsonb_to_recordset(%(snapshots)s::text::jsonb)
+    AS r (stream text, version bigint, state_version int, state jsonb, last_hash bytea)
 ON CONFLICT (stream) DO UPDATE
     SET version = excluded.version, state_version = excluded.state_version, state = excluded.state,
         last_hash = excluded.last_hash

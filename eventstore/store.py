@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import orjson
 
 from eventstore import queries
-from eventstore.attempts import retried
+from eventstore.attempts import Result, retried
 from eventstore.batch import Prepared, appended, document, prepare, settle
 from eventstore.connect import Connection, Pool
 from eventstore.events import (
@@ -55,11 +55,15 @@ class EventStore:
 
     async def append_on(self, connection: Connection, requests: Sequence[AppendRequest]) -> list[Outcome]:
         """As `append`, in the transaction the connection is in: durable, and seen by others, once that commits."""
+        return await self.append_prepared_on(connection, [prepare(request) for request in requests])
+
+    async def append_prepared_on(self, connection: Connection, batch: Sequence[Prepared]) -> list[Outcome]:
+        """`append_on` of requests that batch.prepare has checked and hashed."""
 
         async def call(sent: Sequence[Prepared]) -> Row:
             return await _call_append(connection, sent)
 
-        return await _rounds([prepare(request) for request in requests], call)
+        return await _rounds(batch, call)
 
     async def load(self, stream: str, after_version: int = 0) -> list[RecordedEvent]:
         """The stream's events after a version, in order; none for a stream that does not exist."""
@@ -105,7 +109,7 @@ class EventStore:
         """Events after a position, in order: `limit` of them, and what else belongs to the last one's append."""
         assert limit > 0, "read needs a limit of at least 1"
         rows = await self._rows(queries.READ, {"after": after_position, "limit": limit})
-        return [RecordedEvent._make(row) for row in rows]
+        return [RecordedEvent(*row) for row in rows]
 
     async def head(self) -> Head:
         """The end of the log."""
@@ -119,17 +123,25 @@ class EventStore:
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """Keep a snapshot, unless a newer one of the same state_version is there."""
-        parameters = {
-            "stream": snapshot.stream,
-            "version": snapshot.version,
-            "state_version": snapshot.state_version,
-            "state": orjson.dumps(snapshot.state).decode(),
-            "last_hash": snapshot.last_hash,
-        }
+        await self.save_snapshots([snapshot])
+
+    async def save_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        """Each as `save_snapshot`, all in one statement. One per stream."""
+        rows = [
+            {
+                "stream": snapshot.stream,
+                "version": snapshot.version,
+                "state_version": snapshot.state_version,
+                "state": snapshot.state,
+                "last_hash": f"\\x{snapshot.last_hash.hex()}",
+            }
+            for snapshot in sorted(snapshots, key=lambda snapshot: snapshot.stream)
+        ]
+        parameters = {"snapshots": orjson.dumps(rows).decode()}
 
         async def save() -> None:
             async with self._pool.connection() as connection:
-                await connection.execute(queries.SAVE_SNAPSHOT, parameters)
+                await connection.execute(queries.SAVE_SNAPSHOTS, parameters)
 
         await retried(self._pool, save)
 
@@ -138,6 +150,10 @@ class EventStore:
         """A connection of the pool in a transaction, for append_on."""
         async with self._pool.connection() as connection, connection.transaction():
             yield connection
+
+    async def retried(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """`work`, which may safely be done twice, until it gets an answer: see attempts.retried."""
+        return await retried(self._pool, work)
 
     async def _rows(self, query: str, parameters: Mapping[str, Any]) -> list[Row]:
         async def fetch() -> list[Row]:
