@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 
 from activities.ledger import Ledger, utc_now
 from activities.payments import payment_terms
+from activities.search import search_attributes
 from activities.steps import (
     CancelWish,
     CaptureWish,
@@ -21,30 +22,23 @@ from activities.steps import (
 )
 from commands.running import WorkflowOver, ask, resting, result_of, start_workflow, update_id, workflow_missing
 from domain import payment
-from domain.errors import Conflict, InvalidInput
+from domain.errors import Conflict
 from domain.leg import Leg
-from domain.money import Money, positive
+from domain.money import positive
 from domain.payment import Payment, PaymentStatus
 from domain.payment_legs import open_payment
 from domain.payment_messages import CancelPayment, CapturePayment
 from domain.review import ApproveReview
 from domain.streams import account_stream, payment_stream
+from domain.transfer import must_move
 from settings import Settings
 from workflows.after_payment import DisputeWorkflow, RefundWorkflow
 from workflows.payment import PaymentWorkflow
-from workflows.steps import ACCOUNTS, KIND, STATUS
 
 
 def authorize_key(payment_id: str) -> str:
     """The command id of a payment's first step."""
     return f"{payment_stream(payment_id)}:payer:authorize"
-
-
-def must_move(amount: Money, from_account: str, to_account: str) -> None:
-    """Raises InvalidInput where an order moves nothing."""
-    positive(amount)
-    if from_account == to_account:
-        raise InvalidInput("same_account", "cannot transfer to the same account", "to_account")
 
 
 class PaymentCommands:
@@ -78,11 +72,10 @@ class PaymentCommands:
         A payment that fails for want of funds is no refusal: it is started, and its failure recorded.
         """
         must_move(order.amount, order.from_account, order.to_account)
-        terms = payment_terms(order, self._settings, utc_now())
-        accounts = (order.from_account, order.to_account, terms.fee_account)
-        states = await self._ledger.states([account_stream(account) for account in accounts])
+        streams = [account_stream(order.from_account), account_stream(order.to_account)]
+        states = await self._ledger.states(streams)
         leg = Leg({**states, payment_stream(order.payment_id): Payment()})
-        open_payment(leg, terms, self._settings.screening)
+        open_payment(leg, payment_terms(order, self._settings, utc_now()), self._settings.screening)
 
     async def pay(self, order: PaymentOrder) -> PaymentStep:
         """Starts it and says where it stands once it is over or waits for somebody."""
@@ -207,14 +200,4 @@ class PaymentCommands:
 def _ref(found: Payment) -> PaymentRef:
     return PaymentRef(
         payment_id=found.payment_id, accounts=(found.from_account, found.to_account, found.fee_account)
-    )
-
-
-def search_attributes(kind: str, status: str, *accounts: str) -> TypedSearchAttributes:
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(KIND, kind),
-            SearchAttributePair(STATUS, status),
-            SearchAttributePair(ACCOUNTS, list(accounts)),
-        ]
     )

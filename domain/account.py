@@ -26,6 +26,7 @@ from domain.account_messages import (
     Credit,
     Debit,
     Deposit,
+    Entry,
     ExpireHold,
     Freeze,
     FundsDeposited,
@@ -255,7 +256,10 @@ def _add(command: Deposit | Credit, account: Account) -> AccountEvent:
 
 
 def _reserve(command: Reserve, account: Account) -> FundsReserved:
-    account.must_be_open_for_debits()
+    if command.incoming:
+        account.must_not_be_closed()
+    else:
+        account.must_be_open_for_debits()
     account.must_take(command.amount)
     if command.hold_id in account.holds:
         raise Conflict("hold_exists", f"hold {command.hold_id} exists already")
@@ -266,6 +270,7 @@ def _reserve(command: Reserve, account: Account) -> FundsReserved:
         counterparty=command.counterparty,
         reserved_at=command.at,
         expires_at=command.expires_at,
+        incoming=command.incoming or None,
         **_after(account, held=command.amount.minor),
     )
 
@@ -284,7 +289,9 @@ def _void(command: ReleaseHold | ExpireHold, hold_id: str, account: Account) -> 
 
 
 def _debit(command: Debit, account: Account) -> AccountDebited:
+    debited_at = None
     if command.hold_id is None:
+        debited_at = command.at if command.purpose == "transfer" else None
         account.must_be_open_for_debits()
         account.must_take(command.amount)
         account.must_cover(command.amount)
@@ -303,6 +310,7 @@ def _debit(command: Debit, account: Account) -> AccountDebited:
         purpose=command.purpose,
         hold_id=command.hold_id,
         reference=command.reference,
+        debited_at=debited_at,
         **after,
     )
 
@@ -332,25 +340,49 @@ def evolve(account: Account, event: AccountEvent) -> Account:
         case AccountLimitsSet(limits=limits):
             return replace(account, limits=None if limits == AccountLimits() else limits)
         case FundsDeposited() | FundsWithdrawn() | AccountCredited():
-            return replace(account, balance=event.balance.minor, held=event.held.minor)
+            return _standing(account, event, account.holds)
         case FundsReserved(hold_id=hold_id, counterparty=payee):
-            return replace(
-                account,
-                held=event.held.minor,
-                holds={**account.holds, hold_id: Hold(event.amount.minor, event.expires_at)},
-                recent_holds=(
-                    *account.recent_holds[1 - RECENT_HOLDS :],
-                    RecentHold(event.reserved_at, payee, event.amount.minor),
-                ),
-                payees=(*(p for p in account.payees if p != payee), payee)[-KNOWN_PAYEES:],
-            )
+            holds = {**account.holds, hold_id: Hold(event.amount.minor, event.expires_at)}
+            return _standing(account, event, holds, None if event.incoming else event.reserved_at, payee)
         case HoldReleased(hold_id=hold_id) | HoldExpired(hold_id=hold_id):
-            return replace(account, held=event.held.minor, holds=_less(account.holds, hold_id, event.amount.minor))
-        case AccountDebited(hold_id=posted):
+            return _standing(account, event, _less(account.holds, hold_id, event.amount.minor))
+        case AccountDebited(hold_id=posted, debited_at=at):
             holds = account.holds if posted is None else _less(account.holds, posted, event.amount.minor)
-            return replace(account, balance=event.balance.minor, held=event.held.minor, holds=holds)
+            return _standing(account, event, holds, at, event.counterparty)
         case _:
             assert_never(event)
+
+
+def _standing(
+    account: Account, entry: Entry, holds: dict[str, Hold], taken_at: datetime | None = None, payee: str = ""
+) -> Account:
+    """The account after an entry; `taken_at` and `payee` where the fraud rules are to remember it.
+
+    Written out: `dataclasses.replace` takes three times as long, and every entry comes through here.
+    """
+    recent, payees = account.recent_holds, account.payees
+    if taken_at is not None:
+        recent = (*recent[1 - RECENT_HOLDS :], RecentHold(taken_at, payee, entry.amount.minor))
+        if payee in payees:
+            place = payees.index(payee)
+            payees = (*payees[:place], *payees[place + 1 :], payee)
+        else:
+            payees = (*payees[1 - KNOWN_PAYEES :], payee)
+    return Account(
+        account.account_id,
+        account.user_id,
+        account.currency,
+        account.status,
+        account.rail,
+        entry.balance.minor,
+        entry.held.minor,
+        account.overdraft_limit,
+        holds,
+        recent,
+        payees,
+        account.country,
+        account.limits,
+    )
 
 
 def _less(holds: dict[str, Hold], hold_id: str, amount: int) -> dict[str, Hold]:

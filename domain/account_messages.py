@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -64,10 +64,14 @@ class SetLimits(Command):
 
 
 class Reserve(Command):
+    """`incoming`: sets aside what was credited a moment ago, until it is final. No spending: a freeze allows it,
+    and no rule counts it."""
+
     hold_id: Name
     amount: Money
     counterparty: Name
     expires_at: AwareDatetime | None = None
+    incoming: bool = False
 
 
 class ReleaseHold(Command):
@@ -165,10 +169,14 @@ class FundsWithdrawn(Entry):
 
 
 class FundsReserved(Entry):
+    """`incoming` (since version 2): what was credited a moment ago is set aside; nothing was spent."""
+
+    schema_version: ClassVar[int] = 2
     hold_id: Name
     counterparty: Name
     reserved_at: AwareDatetime
     expires_at: AwareDatetime | None = None
+    incoming: bool | None = None
 
 
 class HoldReleased(Entry):
@@ -180,11 +188,16 @@ class HoldExpired(Entry):
 
 
 class AccountDebited(Entry):
+    """`debited_at` (since version 2): of a transfer that was paid without a hold, for the rules that look at
+    earlier debits."""
+
+    schema_version: ClassVar[int] = 2
     counterparty: Name
     transaction: Name
     purpose: Purpose
     hold_id: Name | None = None
     reference: Text | None = None
+    debited_at: AwareDatetime | None = None
 
 
 class AccountCredited(Entry):

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from domain import account, fraud_case, payment, transfer
+from domain import account, batch, fraud_case, payment, transfer
 from domain.account_messages import AccountEvent
+from domain.batch_messages import BatchEvent
 from domain.errors import DomainError
 from domain.fraud_case_messages import FraudCaseEvent
 from domain.leg import AnyEvent, State
 from domain.model import Event
 from domain.payment_messages import PaymentEvent
-from domain.streams import ACCOUNT, FRAUD_CASE, PAYMENT, TRANSFER, category_of
+from domain.streams import ACCOUNT, BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of
 from domain.transfer_messages import TransferEvent
 
 Json = dict[str, Any]
@@ -29,6 +30,7 @@ EVENTS: Mapping[str, Mapping[str, type[Event]]] = {
         (PAYMENT, PaymentEvent),
         (TRANSFER, TransferEvent),
         (FRAUD_CASE, FraudCaseEvent),
+        (BATCH, BatchEvent),
     )
 }
 """Category → event type → class."""
@@ -42,6 +44,9 @@ def _without_rules(data: Json) -> Json:
 UPCASTERS: dict[tuple[str, str, int], Upcaster] = {
     (PAYMENT, "PaymentHeldForReview", 1): _without_rules,
     (TRANSFER, "TransferHeldForReview", 1): _without_rules,
+    # Version 2 only adds a field that may be missing.
+    (ACCOUNT, "AccountDebited", 1): dict,
+    (ACCOUNT, "FundsReserved", 1): dict,
 }
 """(category, event type, schema version) → what turns that version's JSON into the next version's."""
 
@@ -50,14 +55,16 @@ INITIAL: Mapping[str, Callable[[], State]] = {
     PAYMENT: payment.initial,
     TRANSFER: transfer.initial,
     FRAUD_CASE: fraud_case.initial,
+    BATCH: batch.initial,
 }
 EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
     ACCOUNT: account.evolve,
     PAYMENT: payment.evolve,
     TRANSFER: transfer.evolve,
     FRAUD_CASE: fraud_case.evolve,
+    BATCH: batch.evolve,
 }
-STATE_VERSION: Mapping[str, int] = {ACCOUNT: 2, PAYMENT: 3, TRANSFER: 3, FRAUD_CASE: 1}
+STATE_VERSION: Mapping[str, int] = {ACCOUNT: 2, PAYMENT: 3, TRANSFER: 3, FRAUD_CASE: 1, BATCH: 1}
 """Raised when a state's fields change: older snapshots are then ignored and rebuilt."""
 
 

@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from domain import account, fraud_case, payment, transfer
+from domain import account, batch, fraud_case, payment, transfer
 from domain.account import Account
 from domain.account_messages import AccountCommand, AccountEvent
+from domain.batch import Batch
+from domain.batch_messages import BatchCommand, BatchEvent
 from domain.fraud_case import FraudCase
 from domain.fraud_case_messages import FraudCaseCommand, FraudCaseEvent
 from domain.payment import Payment
 from domain.payment_messages import PaymentCommand, PaymentEvent
-from domain.streams import account_stream, fraud_case_stream, payment_stream, transfer_stream
+from domain.streams import account_stream, batch_stream, fraud_case_stream, payment_stream, transfer_stream
 from domain.transfer import Transfer
 from domain.transfer_messages import TransferCommand, TransferEvent
 
-State = Account | Payment | Transfer | FraudCase
-AnyEvent = AccountEvent | PaymentEvent | TransferEvent | FraudCaseEvent
+State = Account | Payment | Transfer | FraudCase | Batch
+AnyEvent = AccountEvent | PaymentEvent | TransferEvent | FraudCaseEvent | BatchEvent
 
 
 class Leg:
@@ -32,6 +34,11 @@ class Leg:
         self._states = dict(states)
         self.events: dict[str, list[AnyEvent]] = {}
         self.asked: set[str] = set()
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """As they are now."""
+        return self._states
 
     def account(self, account_id: str) -> Account:
         state = self._states[account_stream(account_id)]
@@ -53,12 +60,31 @@ class Leg:
         assert isinstance(state, FraudCase)
         return state
 
+    def batch(self, batch_id: str) -> Batch:
+        state = self._states[batch_stream(batch_id)]
+        assert isinstance(state, Batch)
+        return state
+
     def on_account(self, account_id: str, command: AccountCommand) -> list[AccountEvent]:
+        self.asked.add(account_stream(account_id))
+        events = account.decide(command, self.account(account_id))
+        self.record(account_id, events)
+        return events
+
+    def record(self, account_id: str, events: list[AccountEvent]) -> None:
+        """What the account has decided on its state here."""
         stream, state = account_stream(account_id), self.account(account_id)
         self.asked.add(stream)
-        events = account.decide(command, state)
         for event in events:
             state = account.evolve(state, event)
+        self._record(stream, state, events)
+
+    def on_batch(self, batch_id: str, command: BatchCommand) -> list[BatchEvent]:
+        stream, state = batch_stream(batch_id), self.batch(batch_id)
+        self.asked.add(stream)
+        events = batch.decide(command, state)
+        for event in events:
+            state = batch.evolve(state, event)
         self._record(stream, state, events)
         return events
 
@@ -103,7 +129,11 @@ class Leg:
         self,
         stream: str,
         state: State,
-        events: list[AccountEvent] | list[PaymentEvent] | list[TransferEvent] | list[FraudCaseEvent],
+        events: list[AccountEvent]
+        | list[PaymentEvent]
+        | list[TransferEvent]
+        | list[FraudCaseEvent]
+        | list[BatchEvent],
     ) -> None:
         self._states[stream] = state
         if events:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
-from functools import lru_cache
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -96,7 +95,7 @@ class Money:
 
     def wire(self) -> dict[str, str]:
         """`{"amount": …, "currency": …}`."""
-        return {"amount": self.amount, "currency": self.currency}
+        return {"amount": format_minor(self.minor, self.currency), "currency": self.currency}
 
     def with_minor(self, minor: int) -> Money:
         """Another amount of the same currency."""
@@ -163,17 +162,10 @@ def _from_wire(value: object) -> Money:
     if isinstance(value, Money):
         return value
     if isinstance(value, dict) and value.keys() == {"amount", "currency"}:
-        amount, currency = value["amount"], value["currency"]
-        return _known(amount, currency) if type(amount) is type(currency) is str else Money.parse(amount, currency)
+        return Money.parse(value["amount"], value["currency"])
     raise InvalidMoney(
         "invalid_amount", 'money must be {"amount": "10.00", "currency": "EUR"}, nothing more', "amount"
     )
-
-
-@lru_cache(maxsize=2**14)
-def _known(amount: str, currency: str) -> Money:
-    """A log says the same amounts again and again; parsing one costs as much as the rest of its event."""
-    return Money.parse(amount, currency)
 
 
 def _too_large(limit: int) -> InvalidMoney:
@@ -185,7 +177,9 @@ def format_minor(minor: int, currency: str) -> str:
     places = exponent(currency)
     if places == 0:
         return str(minor)
-    digits = str(abs(minor)).rjust(places + 1, "0")
+    digits = str(abs(minor))
+    if len(digits) <= places:
+        digits = digits.rjust(places + 1, "0")
     return f"{'-' if minor < 0 else ''}{digits[:-places]}.{digits[-places:]}"
 
 

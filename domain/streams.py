@@ -6,6 +6,7 @@ ACCOUNT = "account"
 PAYMENT = "payment"
 TRANSFER = "transfer"
 FRAUD_CASE = "fraud_case"
+BATCH = "batch"
 
 
 def account_stream(account_id: str) -> str:
@@ -22,6 +23,10 @@ def transfer_stream(transfer_id: str) -> str:
 
 def fraud_case_stream(case_id: str) -> str:
     return f"{FRAUD_CASE}-{case_id}"
+
+
+def batch_stream(batch_id: str) -> str:
+    return f"{BATCH}-{batch_id}"
 
 
 def category_of(stream: str) -> str:

@@ -193,12 +193,17 @@ def decide(command: TransferCommand, transfer: Transfer) -> list[TransferEvent]:
             assert_never(command)
 
 
+def must_move(amount: Money, from_account: str, to_account: str) -> None:
+    """Raises InvalidInput where a transfer would move nothing."""
+    positive(amount)
+    if from_account == to_account:
+        raise InvalidInput("same_account", "cannot transfer to the same account", "to_account")
+
+
 def _initiate(command: InitiateTransfer, transfer: Transfer) -> TransferInitiated:
     if transfer.status is not S.NONE:
         raise Conflict("transfer_exists", f"transfer {command.transfer_id} exists already")
-    positive(command.amount)
-    if command.from_account == command.to_account:
-        raise InvalidInput("same_account", "cannot transfer to the same account", "to_account")
+    must_move(command.amount, command.from_account, command.to_account)
     if command.quote is not None:
         positive(command.quote.buys)
     return TransferInitiated(**{name: value for name, value in command if name != "at"})

@@ -11,6 +11,7 @@ from domain.account import Account, AccountStatus
 from domain.account_messages import Credit, Debit, Purpose, ReleaseHold, Reserve
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.leg import Leg
+from domain.money import Money
 from domain.payment_legs import declined, open_system_account
 from domain.review import ApproveReview
 from domain.screening import COUNTRY, ScreeningLimits, screen
@@ -50,9 +51,10 @@ def open_transfer(
     cancelled: CancelTransfer | None = None,
 ) -> None:
     """Initiate, screen and reserve at the source; or cancel at once, where the cancel came first."""
-    if leg.transfer(terms.transfer_id).status is S.CANCELLED:
+    known = leg.transfer(terms.transfer_id)
+    if known.status is S.CANCELLED or _opened_by_its_batch(known, terms):
         leg.asked.add(transfer_stream(terms.transfer_id))
-        return  # the undo was here before us: its tombstone stands
+        return  # the undo was here before us and its tombstone stands; or a batch has done all of this
     source, destination = _parties(leg, terms)
     initiate = InitiateTransfer(
         **dict(terms), from_user=source.user_id, to_user=destination.user_id, rail=destination.rail
@@ -75,20 +77,39 @@ def open_transfer(
     _reserve(leg, terms.transfer_id, terms.at, reserved_until)
 
 
+def _opened_by_its_batch(known: Transfer, terms: TransferTerms) -> bool:
+    """A batch opens what it hands over under no command id of the transfer's own."""
+    return known.status is not S.NONE and (known.from_account, known.to_account, known.money, known.quote) == (
+        terms.from_account,
+        terms.to_account,
+        terms.amount,
+        terms.quote,
+    )
+
+
 def _parties(leg: Leg, terms: TransferTerms) -> tuple[Account, Account]:
-    bought = terms.amount if terms.quote is None else terms.quote.buys
-    for account_id, money, field in (
-        (terms.from_account, terms.amount, "from_account"),
-        (terms.to_account, bought, "to_account"),
+    bought = None if terms.quote is None else terms.quote.buys
+    return parties(leg, terms.from_account, terms.to_account, terms.amount, bought)
+
+
+def parties(
+    leg: Leg, from_account: str, to_account: str, amount: Money, bought: Money | None = None
+) -> tuple[Account, Account]:
+    """Both accounts, where a transfer between them is possible at all. `bought`: what a quote makes of the amount.
+
+    Raises NotFound or InvalidInput, with the field.
+    """
+    source, destination = leg.account(from_account), leg.account(to_account)
+    for account, account_id, money, field in (
+        (source, from_account, amount, "from_account"),
+        (destination, to_account, amount if bought is None else bought, "to_account"),
     ):
-        account = leg.account(account_id)
         if account.status is AccountStatus.UNOPENED:
             raise NotFound("account_not_found", f"account {account_id} does not exist", field)
         account.must_take(money)
-    source, destination = leg.account(terms.from_account), leg.account(terms.to_account)
     if source.rail is not None:
-        raise InvalidInput("account_external", f"account {terms.from_account} is at another bank", "from_account")
-    if destination.rail is not None and terms.quote is not None:
+        raise InvalidInput("account_external", f"account {from_account} is at another bank", "from_account")
+    if destination.rail is not None and bought is not None:
         raise InvalidInput("quote_not_possible", "a transfer to another bank is paid without an exchange", "quote")
     return source, destination
 

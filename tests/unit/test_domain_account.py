@@ -225,7 +225,7 @@ def test_every_entry_says_what_the_account_has_after_it() -> None:
     )
     given = given.past(debit("12.00", "h-1"))
     given.when(debit("5.00")).then(
-        AccountDebited(purpose="transfer", **posting, **entry("5.00", "73.00", "18.00"))
+        AccountDebited(purpose="transfer", debited_at=AT, **posting, **entry("5.00", "73.00", "18.00"))
     )
     given.when(release()).then(HoldReleased(hold_id="h-1", **entry("18.00", "78.00", "0.00")))
     given.when(EXPIRE).then(HoldExpired(hold_id="h-1", **entry("18.00", "78.00", "0.00")))

@@ -17,6 +17,7 @@ from domain.leg import AnyEvent
 from domain.money import MAX_BALANCE, Money
 from domain.streams import (
     ACCOUNT,
+    BATCH,
     FRAUD_CASE,
     PAYMENT,
     TRANSFER,
@@ -153,7 +154,7 @@ def test_any_balance_an_account_can_have_is_read_back() -> None:
 
 def test_every_category_is_in_every_table() -> None:
     for table in (EVENTS, INITIAL, EVOLVE, STATE_VERSION):
-        assert list(table) == [ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE]
+        assert list(table) == [ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE, BATCH]
     opened = next(sample for sample in SAMPLES[ACCOUNT] if isinstance(sample, AccountOpened))
     assert catalogue.EVOLVE[ACCOUNT](INITIAL[ACCOUNT](), opened) != INITIAL[ACCOUNT]()
 
@@ -179,6 +180,10 @@ STATE_FIELDS = {
         "reserved_until failure_code failure_reason suspicion"
     ),
     (FRAUD_CASE, 1): "case_id status source subject account_id user_id risk_score assignee decide_by frozen",
+    (BATCH, 1): (
+        "batch_id user_id status items content_hash chunk atomic settled released undone completed rejected "
+        "started stuck failure_code failure_reason"
+    ),
 }
 
 

@@ -118,7 +118,8 @@ def test_a_cancel_that_came_first_cancels_at_once(books: Books) -> None:
 def test_a_leg_that_was_done_before_does_nothing_again(books: Books) -> None:
     run(books, opening(), debit)
     assert run(books, debit) == run(books, release) == []
-    assert books.refusal(opening()).code == "transfer_exists"
+    assert run(books, opening()) == [], "with the same terms it has been done; a batch does it for its items"
+    assert books.refusal(opening(amount=eur("1.00"))).code == "transfer_exists"
     run(books, credit)
     assert run(books, debit) == run(books, credit) == run(books, release) == run(books, refund) == []
     assert now(books) == ("completed", 4000, 6000)
