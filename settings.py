@@ -36,6 +36,10 @@ class ApiSettings(BaseModel):
     temporal_timeout_s: float = Field(default=3, gt=0)
     """How long one of these may be away before a request is answered with 503."""
     max_body_bytes: int = Field(default=64 * 1024, ge=1024)
+    max_batch_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    """Of a batch of transfers as NDJSON, which is taken in as it comes."""
+    max_batch_document_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+    """Of one as a JSON document, which is read at once."""
     rate_per_s: float = Field(default=0, ge=0)
     """Requests per second and key; 0: no limit. `rate_burst` may come at once."""
     rate_burst: int = Field(default=100, ge=1)
@@ -64,8 +68,6 @@ class Settings(BaseSettings):
     workflow_task_timeout_s: float = Field(default=10, ge=1, le=60)
     """How long Temporal waits for a worker that died in the middle of a workflow task."""
     max_concurrent_workflow_tasks: int = Field(default=100, ge=2)
-    workflow_sandbox: bool = False
-    """Run workflows in the SDK's sandbox, as the tests do."""
 
     fee_rate: Decimal = Field(default=Decimal("0.01"), ge=0, le=1)
     fee_account: str = "fees-{currency}"
@@ -74,6 +76,8 @@ class Settings(BaseSettings):
     screening: ScreeningLimits = ScreeningLimits()
     fraud_decide_within_s: int = Field(default=24 * 3600, ge=1)
     """After that a fraud case that nobody decided is escalated."""
+    batch_chunk: int = Field(default=1000, ge=1, le=10_000)
+    """Items of a batch in one append: more are faster, fewer disturb others less."""
 
     api: ApiSettings = ApiSettings()
 

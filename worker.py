@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,9 +12,11 @@ import httpx
 import structlog
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker import Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.batch_items import BatchItemTable
+from activities.batches import BatchActivities
 from activities.fraud import FraudActivities
 from activities.payments import PaymentActivities
 from activities.rail import RailActivities, rail_client
@@ -27,6 +28,7 @@ from workflows.after_payment import DisputeWorkflow, RefundWorkflow
 from workflows.fraud_case import FraudCaseWorkflow
 from workflows.payment import PaymentWorkflow
 from workflows.transfer import TransferWorkflow
+from workflows.transfer_batch import BatchTransferWorkflow
 
 log = structlog.get_logger()
 
@@ -39,30 +41,33 @@ def build_id() -> str:
         return "tidemark-source"
 
 
-WORKFLOWS: list[type] = [PaymentWorkflow, RefundWorkflow, DisputeWorkflow, TransferWorkflow, FraudCaseWorkflow]
+WORKFLOWS: list[type] = [
+    PaymentWorkflow,
+    RefundWorkflow,
+    DisputeWorkflow,
+    TransferWorkflow,
+    FraudCaseWorkflow,
+    BatchTransferWorkflow,
+]
 
 
-def workflow_runner(sandbox: bool) -> WorkflowRunner:
-    """The sandbox refuses clocks and randomness, at a price; what guards workflows without it is in
-    docs/adr/0065-no-sandbox.md. Importing our modules anew for every run would buy nothing, so that is off.
-    """
-    if not sandbox:
-        return UnsandboxedWorkflowRunner()
+def workflow_runner() -> WorkflowRunner:
+    """The sandbox refuses clocks and randomness; importing our modules anew for every run would buy nothing."""
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_all_modules())
 
 
-def make_worker(
-    client: Client, books: Books, http: httpx.AsyncClient, settings: Settings, extra: Sequence[type] = ()
-) -> Worker:
-    """Everything the worker runs, in one list each. `extra`: further workflows, of a benchmark."""
+def make_worker(client: Client, books: Books, http: httpx.AsyncClient, settings: Settings) -> Worker:
+    """Everything the worker runs, in one list each."""
     payments = PaymentActivities(books.ledger, settings)
     transfers = TransferActivities(books.ledger, settings)
     fraud = FraudActivities(books.ledger, settings)
+    table = BatchItemTable(books.pool)
+    batches = BatchActivities(client, books.ledger, books.store, books.bulk, table, settings)
     rail = RailActivities(http, settings)
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[*WORKFLOWS, *extra],
+        workflows=WORKFLOWS,
         activities=[
             payments.open_payment,
             payments.review_payment,
@@ -92,10 +97,15 @@ def make_worker(
             fraud.decide_case,
             fraud.freeze_account,
             fraud.settle_case,
+            batches.advance_batch,
+            batches.hand_over_items,
+            batches.pause_batch,
+            batches.resume_batch,
+            batches.cancel_batch,
             rail.submit_credit,
             rail.inquire_credit,
         ],
-        workflow_runner=workflow_runner(settings.workflow_sandbox),
+        workflow_runner=workflow_runner(),
         build_id=build_id(),
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.workflow_task_timeout_s),

@@ -8,10 +8,11 @@ from pydantic import TypeAdapter
 
 from domain import catalogue
 from domain.account import Account
+from domain.batch import Batch
 from domain.fraud_case import FraudCase
 from domain.leg import AnyEvent, State
 from domain.payment import Payment
-from domain.streams import ACCOUNT, FRAUD_CASE, PAYMENT, TRANSFER, category_of
+from domain.streams import ACCOUNT, BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of
 from domain.transfer import Transfer
 from eventstore.events import NewEvent, RecordedEvent
 
@@ -20,6 +21,7 @@ _STATES: dict[str, TypeAdapter[State]] = {
     PAYMENT: TypeAdapter(Payment),
     TRANSFER: TypeAdapter(Transfer),
     FRAUD_CASE: TypeAdapter(FraudCase),
+    BATCH: TypeAdapter(Batch),
 }
 
 

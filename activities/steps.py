@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from domain.account import Account, AccountStatus
+from domain.batch import Batch, BatchStatus
 from domain.model import AwareDatetime, Id, Metadata, Name, Tag, Text
 from domain.money import Money, format_minor
 from domain.payment import Payment, PaymentStatus
@@ -202,4 +203,58 @@ class AccountStep(Data):
             balance=wire(account.balance),
             held=wire(account.held),
             available=wire(account.available),
+        )
+
+
+class BatchOrder(Data):
+    """Which batch a workflow drives. What it consists of is in the log and in table batch_items, not here."""
+
+    batch_id: Id
+    actor: Id = "system"
+    trace: Text | None = None
+
+
+class PauseWish(Wish):
+    reason: Text | None = None
+
+
+class ResumeWish(Wish):
+    pass
+
+
+class BatchStep(Data):
+    """Where a batch stands. Items 1 to `settled` have an outcome; `released` and `undone`: of an atomic one."""
+
+    batch_id: str
+    status: BatchStatus
+    atomic: bool
+    items: int
+    settled: int
+    released: int
+    undone: int
+    completed: int
+    rejected: int
+    started: int
+    stuck: int
+    user: str = ""
+    failure_code: str | None = None
+    failure_reason: str | None = None
+
+    @classmethod
+    def of(cls, batch: Batch, batch_id: str) -> BatchStep:
+        return cls(
+            batch_id=batch_id,
+            status=batch.status,
+            atomic=batch.atomic,
+            items=batch.items,
+            settled=batch.settled,
+            released=batch.released,
+            undone=batch.undone,
+            completed=batch.completed,
+            rejected=batch.rejected,
+            started=batch.started,
+            stuck=batch.stuck,
+            user=batch.user_id or "",
+            failure_code=batch.failure_code,
+            failure_reason=batch.failure_reason,
         )

@@ -12,6 +12,7 @@ from commands.accounts import AccountCommands
 from commands.dead_letters import retry
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
+from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
 
 COMMANDS: Mapping[str, Callable[..., Awaitable[Any]]] = {
@@ -39,5 +40,9 @@ COMMANDS: Mapping[str, Callable[..., Awaitable[Any]]] = {
     "escalate_fraud_case": FraudCommands.escalate,
     "freeze_for_fraud_case": FraudCommands.freeze,
     "decide_fraud_case": FraudCommands.decide,
+    "create_batch": TransferBatchCommands.submit,
+    "pause_batch": TransferBatchCommands.pause,
+    "resume_batch": TransferBatchCommands.resume,
+    "cancel_batch": TransferBatchCommands.cancel,
     "retry_dead_letter": retry,
 }

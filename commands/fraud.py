@@ -15,6 +15,7 @@ from activities.fraud_steps import (
     NoteWish,
 )
 from activities.ledger import Ledger
+from activities.search import KIND, STATUS
 from activities.steps import Wish
 from commands.running import WorkflowOver, ask, resting, start_workflow, update_id, workflow_missing
 from domain.errors import Conflict
@@ -22,7 +23,6 @@ from domain.fraud_case import FraudCase
 from domain.streams import fraud_case_stream
 from settings import Settings
 from workflows.fraud_case import FraudCaseWorkflow
-from workflows.steps import KIND, STATUS
 
 
 class FraudCommands:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from temporalio.client import Client
 
 from activities.ledger import Ledger, utc_now
+from activities.search import search_attributes
 from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep, Wish
 from activities.transfers import transfer_terms
-from commands.payments import must_move, search_attributes
 from commands.running import WorkflowOver, ask, resting, start_workflow, update_id, workflow_missing
 from domain import transfer
 from domain.errors import Conflict
 from domain.leg import Leg
 from domain.review import ApproveReview
 from domain.streams import account_stream, transfer_stream
-from domain.transfer import Transfer, TransferStatus
+from domain.transfer import Transfer, TransferStatus, must_move
 from domain.transfer_legs import open_transfer
 from domain.transfer_messages import CancelTransfer, RequestResolution
 from settings import Settings

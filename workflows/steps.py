@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
+
+from activities.search import STATUS, USER
 
 _LEDGER_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
 _RAIL_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=30))
@@ -23,17 +25,24 @@ def ledger_step(summary: str) -> workflow.LocalActivityConfig:
     )
 
 
+def stretch(summary: str) -> workflow.ActivityConfig:
+    """A second or so of a batch's way: a remote step, so that what is asked is heard between two of them.
+
+    It beats after each chunk; a worker that died is noticed as soon as one that died within a workflow task.
+    """
+    return workflow.ActivityConfig(
+        summary=summary,
+        start_to_close_timeout=timedelta(minutes=5),
+        heartbeat_timeout=workflow.info().task_timeout,
+        retry_policy=_LEDGER_RETRY,
+    )
+
+
 def rail_call(summary: str) -> workflow.ActivityConfig:
     """A call that leaves the system. An unknown outcome is a result of it; only a lost worker repeats it."""
     return workflow.ActivityConfig(
         summary=summary, start_to_close_timeout=timedelta(seconds=30), retry_policy=_RAIL_RETRY
     )
-
-
-STATUS = SearchAttributeKey.for_keyword("TidemarkStatus")
-ACCOUNTS = SearchAttributeKey.for_keyword_list("TidemarkAccounts")
-USER = SearchAttributeKey.for_keyword("TidemarkUser")
-KIND = SearchAttributeKey.for_keyword("TidemarkKind")
 
 
 def show(status: str, user: str, details: str) -> None:

@@ -14,6 +14,7 @@ from activities.ledger import Ledger
 from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
+from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
 from domain.money import Money
 from operations.audit import Audit
@@ -58,6 +59,10 @@ class System:
     def fraud(self) -> FraudCommands:
         return FraudCommands(self.client, self.ledger, self.settings)
 
+    @property
+    def batches(self) -> TransferBatchCommands:
+        return TransferBatchCommands(self.client, self.books, self.settings)
+
     def worker(self, **environment: str) -> AbstractAsyncContextManager[Program]:
         """A worker process on this system's task queue, not yet started."""
         return program(
@@ -66,7 +71,6 @@ class System:
             TEMPORAL_ADDRESS=self.temporal,
             TIDEMARK_TASK_QUEUE=self.settings.task_queue,
             TIDEMARK_WORKFLOW_TASK_TIMEOUT_S=str(TASK_TIMEOUT_S),
-            TIDEMARK_WORKFLOW_SANDBOX="true",  # a clock or randomness in a workflow fails here
             **environment,
         )
 

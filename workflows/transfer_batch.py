@@ -1,0 +1,142 @@
+"""BatchTransferWorkflow: drives a batch of transfers on, stretch by stretch, and hears what is asked between two.
+
+settle chunks ──► [atomic: release what was held] ──► completed
+      any refusal in an atomic batch, or its cancel: undo chunks in reverse ──► compensated, or stuck items
+
+What it does next is read off where the batch stands by the log, so that a run that takes over finds its way.
+"""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from activities.batches import BatchActivities, Stretch
+from activities.steps import BatchOrder, BatchStep, CancelWish, PauseWish, ResumeWish, Wish
+from domain.batch import BatchStatus
+from workflows.inbox import Asked
+from workflows.life import Life, too_late
+from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show, stretch
+
+S = BatchStatus
+DRIVEN = (S.RUNNING, S.RELEASING, S.COMPENSATING)
+
+
+@workflow.defn
+class BatchTransferWorkflow:
+    """Workflow id `batch-<batch_id>`. Its items are in Postgres; nothing of them passes through here."""
+
+    def __init__(self) -> None:
+        self._life: Life[BatchStep] = Life()
+
+    @workflow.run
+    async def run(self, order: BatchOrder) -> BatchStep:
+        return await self._life.lead(
+            self._course(order), self._on_temporal_cancel, lambda: self._over(order.batch_id)
+        )
+
+    # --- what can be asked of it ---------------------------------------------
+
+    @workflow.signal
+    def cancel(self, wish: CancelWish) -> None:
+        """Cancel if it still can be, without an answer."""
+        self._life.inbox.put(wish)
+
+    @workflow.update
+    async def request_pause(self, wish: PauseWish) -> BatchStep:
+        """Stop after the chunks that are under way."""
+        return await self._life.inbox.ask(wish)
+
+    @workflow.update
+    async def request_resume(self, wish: ResumeWish) -> BatchStep:
+        """Go on."""
+        return await self._life.inbox.ask(wish)
+
+    @workflow.update
+    async def request_cancel(self, wish: CancelWish) -> BatchStep:
+        """Cancel, and say what that achieved: how many items stay settled, or that all are being undone."""
+        return await self._life.inbox.ask(wish)
+
+    @workflow.update
+    async def resting(self) -> BatchStep:
+        """Waits until the batch is over or paused, and says where it stands then."""
+        return await self._life.rest()
+
+    @workflow.query
+    def status(self) -> BatchStep | None:
+        """Where the batch stands; None before its first stretch."""
+        return self._life.step
+
+    # --- its way -------------------------------------------------------------
+
+    async def _course(self, order: BatchOrder) -> BatchStep:
+        step = await self._advance(order)
+        while step.status in DRIVEN or step.status is S.PAUSED:
+            asked = self._life.inbox.take()
+            if asked is None and step.status is S.PAUSED:
+                asked = await self._life.next_wish()
+            if asked is not None:
+                step = await self._grant(order, asked, step)
+            elif workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished():
+                workflow.continue_as_new(order)
+            else:
+                step = await self._advance(order)
+        return step
+
+    async def _advance(self, order: BatchOrder) -> BatchStep:
+        """A stretch, and a saga of its own for each item that needs one."""
+        came: Stretch = await workflow.execute_activity_method(
+            BatchActivities.advance_batch, order, **stretch("settle, release or undo items")
+        )
+        if came.noted_after is not None:
+            await workflow.execute_activity_method(
+                BatchActivities.hand_over_items,
+                args=[order, came.noted_after],
+                **stretch("start the sagas of items that need one"),
+            )
+        return self._at(came.step)
+
+    async def _grant(self, order: BatchOrder, asked: Asked[BatchStep], step: BatchStep) -> BatchStep:
+        try:
+            after = await self._decided(order, asked.wish)
+        except STEP_FAILED as error:
+            asked.refuse(refusal_of(error))
+            return step
+        asked.grant(after)
+        return self._at(after)
+
+    async def _decided(self, order: BatchOrder, wish: Wish) -> BatchStep:
+        match wish:
+            case PauseWish():
+                leg = BatchActivities.pause_batch
+                return await workflow.execute_local_activity_method(
+                    leg, args=[order, wish], **ledger_step("pause")
+                )
+            case ResumeWish():
+                resume = BatchActivities.resume_batch
+                return await workflow.execute_local_activity_method(
+                    resume, args=[order, wish], **ledger_step("resume")
+                )
+            case CancelWish():
+                cancel = BatchActivities.cancel_batch
+                return await workflow.execute_local_activity_method(
+                    cancel, args=[order, wish], **ledger_step("cancel")
+                )
+            case _:
+                raise AssertionError(f"not a wish about a batch: {wish!r}")
+
+    def _at(self, step: BatchStep) -> BatchStep:
+        why = f" ({step.failure_reason})" if step.failure_reason else ""
+        details = (
+            f"**{step.status}**{why}: {step.settled} of {step.items} settled, {step.completed} completed, "
+            f"{step.rejected} rejected, {step.started} started"
+        )
+        show(step.status, step.user, details)
+        return self._life.at(step)
+
+    def _on_temporal_cancel(self) -> None:
+        self._life.inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
+
+    def _over(self, batch_id: str) -> ApplicationError:
+        status = self._life.step.status if self._life.step is not None else S.NONE
+        return too_late("batch", f"batch is not in a status that allows this: {batch_id} is {status}")
