@@ -13,6 +13,7 @@ from projections.views import (
     payment_analytics,
     payments,
     screenings,
+    transfer_batches,
     transfers,
     user_payment_summary,
 )
@@ -24,6 +25,7 @@ VIEWS: Views = {
         ledger.VIEW,
         payments.VIEW,
         transfers.VIEW,
+        transfer_batches.VIEW,
         in_transit_and_suspense.VIEW,
         conservation.VIEW,
         user_payment_summary.VIEW,

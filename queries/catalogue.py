@@ -7,6 +7,7 @@ from typing import Any
 
 from queries.accounts import account_entries, find_account_by_iban, get_account, list_accounts
 from queries.analytics import payment_analytics
+from queries.batches import get_batch, list_batch_items, list_batches
 from queries.fraud import (
     fraud_analytics,
     get_fraud_case,
@@ -31,6 +32,9 @@ QUERIES: Mapping[str, Callable[..., Question[Any]]] = {
     "payment_analytics": payment_analytics,
     "get_transfer": get_transfer,
     "list_transfers": list_transfers,
+    "get_batch": get_batch,
+    "list_batches": list_batches,
+    "list_batch_items": list_batch_items,
     "in_transit_and_suspense": in_transit_and_suspense,
     "get_fraud_case": get_fraud_case,
     "list_fraud_cases": list_fraud_cases,

@@ -92,6 +92,59 @@ class TransferView:
 
 
 @dataclass(frozen=True)
+class ItemTotal:
+    """So many items of a batch with that status, and what they come to in one currency."""
+
+    status: str
+    count: int
+    amount: str
+    currency: str
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """`settled`: that many of `items` have an outcome; `outcomes` says which. `submitted`: what was asked for."""
+
+    batch_id: str
+    user_id: str | None
+    status: str
+    atomic: bool
+    items: int
+    settled: int
+    submitted: tuple[ItemTotal, ...]
+    outcomes: tuple[ItemTotal, ...]
+    reference: str | None
+    failure_code: str | None
+    failure_reason: str | None
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    version: int
+
+
+@dataclass(frozen=True)
+class BatchItemView:
+    """`status`: pending, held (atomic, not final yet), completed, rejected, cancelled (not carried out),
+    compensated, started or stuck; the last two are transfers of their own, in `transfer_status`."""
+
+    item: int
+    transfer_id: str
+    status: str
+    transfer_status: str | None
+    amount: str
+    currency: str
+    from_account: str
+    to_account: str
+    reference: str | None
+    purpose: str | None
+    metadata: dict[str, str]
+    failure_code: str | None
+    failure_reason: str | None
+    position: int | None
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True)
 class StatementLine:
     """`amount` is signed; `balance` is the account's after the entry. `source` is the stream that caused it."""
 

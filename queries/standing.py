@@ -21,11 +21,12 @@ from eventstore.events import RecordedEvent
 from eventstore.lookups import LATEST, Lookups
 from projections.decoding import decode
 from projections.model import Batch, Row, View
-from projections.views import accounts, fraud_cases, payments, transfers
+from projections.views import accounts, fraud_cases, payments, transfer_batches, transfers
 from queries.accounts import account_of
+from queries.batches import batch_of
 from queries.fraud import case_of
 from queries.payments import payment_of
-from queries.results import AccountView, FraudCaseView, PaymentView, TransferView
+from queries.results import AccountView, BatchView, FraudCaseView, PaymentView, TransferView
 from queries.transfers import transfer_of
 
 TOTALS: Final = tuple(event.__name__ for event in Entry.__subclasses__())
@@ -82,6 +83,23 @@ def standing_case(events: Sequence[RecordedEvent]) -> FraudCaseView:
     for change in changes:
         row |= {name: _as_kept(value) if name == "notes" else value for name, value in change.items()}
     return case_of(row)
+
+
+def standing_batch(events: Sequence[RecordedEvent]) -> BatchView:
+    """Of all of a batch's events."""
+    said = {
+        statement.sql: statement.rows
+        for statement in transfer_batches.VIEW.apply(Batch([decode(event) for event in events]))
+    }
+    [row] = said[transfer_batches.INSERT]
+    sums: dict[tuple[str, str], Row] = {}
+    for part in said.get(transfer_batches.SUMS, ()):
+        nothing = {**part, "count": 0, "amount": "0"}
+        total = sums.setdefault((part["status"], part["currency"]), nothing)
+        total["count"] += part["count"]
+        total["amount"] = str(int(total["amount"]) + int(part["amount"]))
+    told = {**dict.fromkeys(BatchView.__dataclass_fields__), "settled": 0, **row}
+    return batch_of({**told, "status": str(row["status"]), "sums": [sums[key] for key in sorted(sums)]})
 
 
 def _row(view: View, events: Sequence[RecordedEvent]) -> Row:

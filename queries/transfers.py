@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import LiteralString
 
+from domain.batch_items import item_of
+from queries.batches import find_item
 from queries.errors import NotFound
 from queries.money import wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
@@ -33,15 +35,19 @@ SELECT transfer_id, place, amount, currency, debited_at, since,
 
 
 def get_transfer(transfer_id: str) -> Question[TransferView]:
-    """Raises NotFound."""
+    """Also an item of a batch, which has no stream of its own. Raises NotFound."""
 
     async def ask(fetch: Fetch) -> TransferView:
         rows = await fetch(GET, (transfer_id,))
-        if not rows:
+        if rows:
+            return transfer_of(rows[0])
+        of_batch = item_of(transfer_id)
+        found = None if of_batch is None else await find_item(fetch, *of_batch)
+        if of_batch is None or found is None:
             raise NotFound(f"transfer {transfer_id} does not exist")
-        return transfer_of(rows[0])
+        return transfer_of_item(*of_batch, found)
 
-    return Question("get_transfer", ("transfers",), ask)
+    return Question("get_transfer", ("transfers", "transfer_batches", "accounts"), ask)
 
 
 def list_transfers(
@@ -74,6 +80,43 @@ def in_transit_and_suspense(place: str | None = None, limit: int = 200) -> Quest
         return tuple(UnderWay(**{**row, "amount": wire(row["amount"], row["currency"])}) for row in rows)
 
     return Question("in_transit_and_suspense", ("in_transit_and_suspense",), ask)
+
+
+AS_A_TRANSFER = {
+    "pending": ("initiated", "source"),
+    "held": ("reserved", "held"),
+    "completed": ("completed", "destination"),
+    "rejected": ("rejected", "source"),
+    "cancelled": ("cancelled", "source"),
+    "compensated": ("compensated", "source"),
+}
+"""What an item's status is in the words of a transfer, and where its money is."""
+
+
+def transfer_of_item(batch_id: str, item: int, row: Row) -> TransferView:
+    """An item that its batch has settled, or will: it has one leg, its chunk's append."""
+    status, location = AS_A_TRANSFER[row["status"]]
+    at = row["settled_at"]
+    leg = {"name": "batch", "batch_id": batch_id, "item": item, "outcome": row["status"]}
+    when = {"at": at.isoformat(), "position": row["position"]} if at is not None else {}
+    as_they_are = (
+        "from_account from_user to_account to_user reference purpose metadata failure_code failure_reason"
+    )
+    return TransferView(
+        transfer_id=f"{batch_id}-{item}",
+        status=status,
+        location=location,
+        amount=wire(row["amount"], row["currency"]),
+        currency=row["currency"],
+        rail=None,
+        quote=None,
+        legs=({**leg, **when},),
+        created_at=row["created_at"],
+        updated_at=at or row["created_at"],
+        finished_at=None if status in UNFINISHED else at,
+        version=1,
+        **{name: row[name] for name in as_they_are.split()},
+    )
 
 
 def transfer_of(row: Row) -> TransferView:

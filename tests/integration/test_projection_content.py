@@ -6,10 +6,15 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
+from activities.batch_items import BatchItemTable
 from domain.account import Account
 from domain.account_messages import Entry
+from domain.batch import Batch
+from domain.batch_items import BatchItem
 from domain.payment import Payment
 from domain.transfer import Transfer
 from projections.builds import create_build
@@ -18,6 +23,7 @@ from projections.compare import compare
 from projections.decoding import Dealer, by_append, prepare
 from projections.model import Track
 from projections.writing import _one_by_one, commit
+from queries.batches import ITEMS
 from tests.fixtures.histories import History
 from tests.fixtures.projecting import Rig, rig_for
 
@@ -74,6 +80,7 @@ async def test_views_say_what_the_domain_says(rig: Rig, seed: int) -> None:
     await _accounts_agree(rig, history)
     await _payments_agree(rig, history)
     await _transfers_agree(rig, history)
+    await _batches_agree(rig, history)
     await _sums_agree(rig, history)
     await _ledger_balances(rig)
 
@@ -150,6 +157,60 @@ async def _transfers_agree(rig: Rig, history: History) -> None:
     }
 
 
+async def _batches_agree(rig: Rig, history: History) -> None:
+    batches = [state for state in history.states.values() if isinstance(state, Batch)]
+    rows = await rig.query(
+        "SELECT batch_id, status, items, settled, released, failure_code, failure_reason, version"
+        " FROM read.transfer_batches"
+    )
+    assert {row[0]: row[1:] for row in rows} == {
+        b.batch_id: (
+            b.status,
+            b.items,
+            b.settled,
+            b.released,
+            b.failure_code,
+            b.failure_reason,
+            history.versions[f"batch-{b.batch_id}"],
+        )
+        for b in batches
+    }
+    sums = await rig.query(
+        "SELECT batch_id, status, sum(count)::int FROM read.transfer_batch_sums"
+        " WHERE count <> 0 AND status <> 'submitted' GROUP BY 1, 2"
+    )
+    expected = {
+        (b.batch_id, status): getattr(b, status)
+        for b in batches
+        for status in ("completed", "rejected", "started", "stuck")
+    } | {(b.batch_id, "compensated"): b.undone - b.stuck for b in batches}
+    assert {(row[0], row[1]): row[2] for row in sums} == {key: n for key, n in expected.items() if n}
+    await _fates_agree(rig, history, batches)
+
+
+async def _fates_agree(rig: Rig, history: History, batches: list[Batch]) -> None:
+    """What the query makes of each item, against what its batch counts."""
+    async with await psycopg.AsyncConnection.connect(rig.admin_url) as connection:
+        cursor = connection.cursor(row_factory=dict_row)
+        for batch in batches:
+            await BatchItemTable.write(connection, batch.batch_id, _each(history.batches[batch.batch_id]))
+            wanted = {"batch_id": batch.batch_id, "statuses": None, "after": 0, "item": None, "rows": 1000}
+            rows = await (await cursor.execute(ITEMS, wanted)).fetchall()
+            fates = Counter(row["status"] for row in rows)
+            assert len(rows) == batch.items
+            assert fates["completed"] == batch.completed, (batch, fates)
+            assert fates["stuck"] == batch.stuck
+            if not batch.atomic:
+                assert (fates["rejected"], fates["started"]) == (batch.rejected, batch.started)
+                assert fates["cancelled"] == batch.items - batch.settled
+            assert fates["pending"] == fates["held"] == 0, "all of them are over"
+
+
+async def _each(items: list[BatchItem]) -> AsyncIterator[BatchItem]:
+    for item in items:
+        yield item
+
+
 async def _sums_agree(rig: Rig, history: History) -> None:
     expected: dict[str, Counter[str]] = defaultdict(Counter)
     for state in history.states.values():
@@ -203,7 +264,7 @@ async def _ledger_balances(rig: Rig) -> None:
 
 
 async def test_compare_finds_a_row_that_was_tampered_with(rig: Rig) -> None:
-    await rig.write(History(11).showcase().run(150).appends)
+    await rig.write(History(7).run(150).appends)
     await build_all(rig, "live", None)
     for view in VIEWS.values():
         clean = await compare(view, rig.connect, rig.log)
