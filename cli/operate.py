@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from activities.batch_items import BatchItemTable
 from cli.output import REFUSED, JsonOption, console, errors, print_json, print_table
 from cli.reading import open_reader
 from cli.session import DATA, DataOption, Session, run
@@ -104,6 +105,7 @@ def verifier(session: Session) -> Verifier:
         session.temporal,
         session.books.ledger,
         session.books.store,
+        BatchItemTable(session.books.pool),
         session.info.database,
         session.info.projector_database or session.info.database,
         session.settings.task_queue,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from domain import catalogue, transfer
+from domain import batch, catalogue, transfer
 from domain.account_messages import (
     AccountCredited,
     AccountDebited,
@@ -19,6 +19,8 @@ from domain.account_messages import (
     HoldExpired,
     HoldReleased,
 )
+from domain.batch import Batch
+from domain.batch_messages import BatchItemsSettled
 from domain.errors import DomainError
 from domain.fraud_case_messages import CaseApproved, CaseOpened, CaseRejected, CaseWithdrawn
 from domain.leg import AnyEvent
@@ -31,7 +33,7 @@ from domain.payment_messages import (
     PaymentPartiallyCaptured,
 )
 from domain.review import ReviewApproved
-from domain.streams import ACCOUNT, FRAUD_CASE, PAYMENT, TRANSFER, category_of, id_of
+from domain.streams import ACCOUNT, BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of, id_of
 from domain.transfer import FINAL, Location, Transfer
 from eventstore.events import RecordedEvent
 from eventstore.verify import Finding
@@ -82,6 +84,7 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
     accounts: dict[str, _Account] = field(default_factory=lambda: defaultdict(_Account))
     open_transfers: dict[str, Transfer] = field(default_factory=dict)
+    batches: dict[str, Batch] = field(default_factory=dict)
     open_payments: set[str] = field(default_factory=set)
     open_cases: set[str] = field(default_factory=set)
     flows: dict[str, Totals] = field(default_factory=lambda: defaultdict(Totals))
@@ -102,6 +105,8 @@ class Audit:
             self._see_payment(record.stream, event)
         elif category == ACCOUNT:
             self._see_account(record, event)
+        elif category == BATCH:
+            self._see_batch(record, event)
         elif category == FRAUD_CASE:
             self._see_case(record.stream, event)
 
@@ -120,8 +125,9 @@ class Audit:
         return dict(sorted(totals.items()))
 
     def open_streams(self) -> set[str]:
-        """The payments, transfers and fraud cases that something must drive on."""
-        return self.open_payments | self.open_transfers.keys() | self.open_cases
+        """The payments, transfers, fraud cases and batches that something must drive on."""
+        batches = {stream for stream, state in self.batches.items() if state.status not in batch.FINAL}
+        return self.open_payments | self.open_transfers.keys() | self.open_cases | batches
 
     def close(self) -> list[Finding]:
         """All findings, the sums included."""
@@ -140,6 +146,16 @@ class Audit:
         state = transfer.evolve(self.open_transfers.pop(stream, transfer.initial()), event)  # type: ignore[arg-type]
         if state.status not in FINAL:
             self.open_transfers[stream] = state
+
+    def _see_batch(self, record: RecordedEvent, event: AnyEvent) -> None:
+        before = self.batches.get(record.stream, batch.initial())
+        after = batch.evolve(before, event)  # type: ignore[arg-type]
+        self.batches[record.stream] = after
+        # Every item has one outcome: chunks follow each other without a gap, and their sums count all their items.
+        if isinstance(event, BatchItemsSettled):
+            counted = sum(part.count for part in event.sums)
+            if event.first != before.settled + 1 or counted != event.last - event.first + 1:
+                self._find("item_without_outcome", record, "its items are not those that come next, or not all")
 
     def _see_payment(self, stream: str, event: AnyEvent) -> None:
         if isinstance(event, STAYS_OPEN):

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Iterable
 
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ledger import Ledger
-from commands.running import no_such_workflow
+from domain.batch import FINAL as BATCH_OVER
+from domain.batch import Batch, BatchStatus
 from domain.fraud_case import UNDECIDED, CaseStatus, FraudCase
 from domain.payment import Payment, PaymentStatus
-from domain.streams import FRAUD_CASE, PAYMENT, TRANSFER, category_of
+from domain.streams import BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of
 from domain.transfer import FINAL, Transfer, TransferStatus
 from eventstore.verify import Finding
 from workflows.payment import OPEN as OPEN_PAYMENT
@@ -23,7 +24,7 @@ AT_ONCE = 16
 
 
 def needs_workflow(state: object) -> bool:
-    """Whether a payment, transfer or fraud case in this state is somebody's to drive on."""
+    """Whether a payment, transfer, fraud case or batch in this state is somebody's to drive on."""
     match state:
         case Payment(status=status):
             return status in OPEN_PAYMENT
@@ -31,6 +32,8 @@ def needs_workflow(state: object) -> bool:
             return status is not TransferStatus.NONE and status not in FINAL
         case FraudCase(status=status):
             return status in UNDECIDED
+        case Batch(status=status):
+            return status is not BatchStatus.NONE and status not in BATCH_OVER
         case _:
             return False
 
@@ -49,9 +52,8 @@ async def check_histories(
 
 async def _running(client: Client, task_queue: str) -> set[str]:
     query = (
-        "WorkflowType IN ('PaymentWorkflow', 'TransferWorkflow', 'FraudCaseWorkflow')"
-        " AND ExecutionStatus = 'Running'"
-        f" AND TaskQueue = '{task_queue}'"
+        "WorkflowType IN ('PaymentWorkflow', 'TransferWorkflow', 'FraudCaseWorkflow', 'BatchTransferWorkflow')"
+        f" AND ExecutionStatus = 'Running' AND TaskQueue = '{task_queue}'"
     )
     return {found.id async for found in client.list_workflows(query)}
 
@@ -83,11 +85,11 @@ async def _check_one(client: Client, ledger: Ledger, stream: str) -> Finding | N
 
 async def workflow_status(client: Client, stream: str) -> WorkflowExecutionStatus | None:
     """Of the workflow that drives a stream; None where Temporal knows none."""
-    assert category_of(stream) in (PAYMENT, TRANSFER, FRAUD_CASE)
+    assert category_of(stream) in (PAYMENT, TRANSFER, FRAUD_CASE, BATCH)
     try:
         description = await client.get_workflow_handle(stream).describe()
     except RPCError as fault:
-        if no_such_workflow(fault):
+        if fault.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
     return description.status
@@ -101,5 +103,7 @@ def _unknown(state: object) -> bool:
             return status is TransferStatus.NONE
         case FraudCase(status=status):
             return status is CaseStatus.NONE
+        case Batch(status=status):
+            return status is BatchStatus.NONE
         case _:
             return False

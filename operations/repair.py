@@ -11,16 +11,16 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.fraud_steps import CaseOrder
-from activities.steps import PaymentOrder, TransferOrder
-from commands.payments import search_attributes
-from commands.running import no_such_workflow
+from activities.search import search_attributes
+from activities.steps import BatchOrder, PaymentOrder, TransferOrder
+from domain.batch_messages import BatchAccepted
 from domain.catalogue import decode
 from domain.fraud_case_messages import CaseOpened
 from domain.payment_messages import PaymentInitiated
-from domain.streams import FRAUD_CASE, PAYMENT, TRANSFER, category_of
+from domain.streams import BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of
 from domain.transfer_messages import TransferInitiated
 from eventstore.store import EventStore
 from eventstore.verify import Finding
@@ -28,9 +28,19 @@ from settings import Settings
 
 REPAIRABLE = "workflow_missing"
 
-Order = PaymentOrder | TransferOrder | CaseOrder
-ORDERS: dict[str, type[Order]] = {PAYMENT: PaymentOrder, TRANSFER: TransferOrder, FRAUD_CASE: CaseOrder}
-WORKFLOWS = {PAYMENT: "PaymentWorkflow", TRANSFER: "TransferWorkflow", FRAUD_CASE: "FraudCaseWorkflow"}
+Order = PaymentOrder | TransferOrder | CaseOrder | BatchOrder
+ORDERS: dict[str, type[Order]] = {
+    PAYMENT: PaymentOrder,
+    TRANSFER: TransferOrder,
+    FRAUD_CASE: CaseOrder,
+    BATCH: BatchOrder,
+}
+WORKFLOWS = {
+    PAYMENT: "PaymentWorkflow",
+    TRANSFER: "TransferWorkflow",
+    FRAUD_CASE: "FraudCaseWorkflow",
+    BATCH: "BatchTransferWorkflow",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +64,7 @@ async def restart(client: Client, store: EventStore, settings: Settings, stream:
     order_from = "events" if order is None else "history"
     if order is None:
         order = await _order_from_events(store, stream)
-    if isinstance(order, CaseOrder):
-        summary, accounts = f"fraud case about {order.subject or order.account_id} (repaired)", []
-    else:
-        summary = f"{order.amount} {order.from_account} → {order.to_account} (repaired)"
-        accounts = [order.from_account, order.to_account]
+    summary, accounts = _told_of(order)
     await client.start_workflow(
         WORKFLOWS[category_of(stream)],
         order,
@@ -66,10 +72,22 @@ async def restart(client: Client, store: EventStore, settings: Settings, stream:
         task_queue=settings.task_queue,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         task_timeout=timedelta(seconds=settings.workflow_task_timeout_s),
-        static_summary=summary,
+        static_summary=f"{summary} (repaired)",
         search_attributes=search_attributes(category_of(stream), "repaired", *accounts),
     )
     return Repaired(stream, order_from)
+
+
+def _told_of(order: Order) -> tuple[str, tuple[str, ...]]:
+    """What the web UI shows of it, and the accounts it can be found by."""
+    match order:
+        case CaseOrder():
+            return f"fraud case about {order.subject or order.account_id}", ()
+        case BatchOrder():
+            return f"batch {order.batch_id}", ()
+        case _:
+            accounts = (order.from_account, order.to_account)
+            return f"{order.amount} {order.from_account} → {order.to_account}", accounts
 
 
 async def _order_from_history(client: Client, stream: str) -> Order | None:
@@ -81,7 +99,7 @@ async def _order_from_history(client: Client, stream: str) -> Order | None:
             [order] = await client.data_converter.decode(payloads, [ORDERS[category_of(stream)]])
             return order if isinstance(order, Order) else None
     except RPCError as fault:
-        if not no_such_workflow(fault):
+        if fault.status is not RPCStatusCode.NOT_FOUND:
             raise
     return None
 
@@ -102,6 +120,8 @@ async def _order_from_events(store: EventStore, stream: str) -> Order:
             return TransferOrder(**{name: fields[name] for name in names}, actor=actor)
         case CaseOpened():
             return CaseOrder(case_id=first.case_id, source=first.source, **_about(first), actor=actor)
+        case BatchAccepted():
+            return BatchOrder(batch_id=first.batch_id, actor=actor)
         case _:
             raise ValueError(f"{stream} does not begin with its initiation: nothing can be restarted")
 

@@ -1,7 +1,8 @@
 """`starter.py verify`: do the promises hold, on everything there is?
 
-Five checks, each on its own: the log (hash chains, versions, positions), conservation counted anew, the views
-against a rebuild, Temporal's workflows against the log, and what is parked.
+Six checks, each on its own: the log (hash chains, versions, positions), conservation counted anew, the items of
+batches against what was accepted, the views against a rebuild, Temporal's workflows against the log, and what is
+parked.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any
 
 from temporalio.client import Client
 
+from activities.batch_items import BatchItemTable
 from activities.ledger import Ledger
+from domain.batch import Batch
 from eventstore.store import EventStore
 from eventstore.verify import Finding, LogVerifier
 from operations.audit import Audit
@@ -54,6 +57,7 @@ class Verifier:
     client: Client
     ledger: Ledger
     store: EventStore
+    items: BatchItemTable
     database_url: str
     projector_url: str
     task_queue: str
@@ -65,6 +69,8 @@ class Verifier:
         progress("conservation")
         conservation, audit = await self._conservation()
         yield conservation
+        progress("batches")
+        yield await self._batches(audit.batches)
         for name in VIEWS:
             progress(f"view {name}")
             yield await self._view(name)
@@ -74,7 +80,7 @@ class Verifier:
         yield await self._dead_letters()
 
     async def open_streams(self) -> set[str]:
-        """The payments and transfers that something must drive on."""
+        """The payments, transfers and batches that something must drive on."""
         _, audit = await self._conservation()
         return audit.open_streams()
 
@@ -98,6 +104,16 @@ class Verifier:
             position = events[-1].position or position
         totals = [total.wire(currency) for currency, total in audit.conservation().items()]
         return Check("conservation", {"events": audit.events, "currencies": totals}, audit.close()), audit
+
+    async def _batches(self, batches: dict[str, Batch]) -> Check:
+        """What they ask for is what was accepted."""
+        check = Check("batches", {"batches": len(batches)})
+        for stream, batch in sorted(batches.items()):
+            content = await self.items.content(batch.batch_id, batch.items)
+            if (content.items, content.hash) != (batch.items, batch.content_hash):
+                found = f"{content.items} of {batch.items} items, and their hash is not the accepted one"
+                check.findings.append(Finding("batch_items_changed", stream, found))
+        return check
 
     async def _view(self, name: str) -> Check:
         check = Check(f"view {name}")

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 import httpx
 import psycopg
 
+from activities.batch_items import BatchItemTable
 from commands.batch import in_parallel
 from operations.verify import Verifier
 from projections.catalogue import VIEWS
@@ -191,6 +192,7 @@ async def _count(this: Run, field_: Field, web: Web) -> None:
         field_.temporal,
         field_.books.ledger,
         field_.books.store,
+        BatchItemTable(field_.books.pool),
         info.database,
         info.projector_database,
         Settings().task_queue,
