@@ -15,10 +15,20 @@ from starlette.routing import Match
 from api.description import describe
 from api.edge import Edge
 from api.problems import problem_of
-from api.routes import accounts, analytics, fraud, health, operations, payments, transfers, users
+from api.routes import accounts, analytics, fraud, health, operations, payments, transfer_batches, transfers, users
 from api.services import Services
 
-ROUTERS: Final = (accounts, payments, transfers, users, analytics, fraud, operations, health)
+ROUTERS: Final = (
+    accounts,
+    payments,
+    transfers,
+    transfer_batches,
+    users,
+    analytics,
+    fraud,
+    operations,
+    health,
+)
 
 log = structlog.get_logger()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Final, NoReturn, TypeVar
@@ -19,6 +20,7 @@ from api.problems import Problem, problem_of
 from api.services import Services
 from commands.accounts import AccountCommands
 from commands.payments import PaymentCommands
+from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
 from domain.account import Account
 from domain.errors import NotFound
@@ -75,6 +77,10 @@ class Call:
     @property
     def transfers(self) -> TransferCommands:
         return TransferCommands(self.services.temporal, self.services.books.ledger, self.services.settings)
+
+    @property
+    def batches(self) -> TransferBatchCommands:
+        return TransferBatchCommands(self.services.temporal, self.services.books, self.services.settings)
 
     def new_id(self, prefix: str) -> str:
         """An id for what the caller gave none: the same at every repeat under the same Idempotency-Key."""
@@ -165,12 +171,18 @@ class Call:
         position = await self.services.positions.wait(last.id, self.services.api.position_timeout_s)
         if position is None:
             return append
-        return [event._replace(position=position - last.id + event.id) for event in append]
+        return [replace(event, position=position - last.id + event.id) for event in append]
 
     async def once(
-        self, work: Callable[[], Awaitable[Response]], business_id: str | None = None, *, from_log: bool = False
+        self,
+        work: Callable[[], Awaitable[Response]],
+        business_id: str | None = None,
+        *,
+        content: bytes | None = None,
+        from_log: bool = False,
     ) -> Response:
-        """`work`'s answer, or the first one to this very request. `business_id` serves without the header.
+        """`work`'s answer, or the first one to this very request. `business_id` serves without the header;
+        `content` is a hash of the body, where that was not read at once.
 
         `from_log`: the answer to what has succeeded, once it has a position, follows from the log alone: a repeat
         would make it again.
@@ -179,10 +191,11 @@ class Call:
         if key is None and business_id is None:
             return await work()
         url = self.request.url
+        body = await self.request.body() if content is None else content
         asked = Asked(
             key_id=self.who.key_id,
             key=f"k:{key}" if key is not None else f"id:{url.path}:{business_id}",
-            fingerprint=fingerprint_of("POST", url.path, url.query, await self.request.body()),
+            fingerprint=fingerprint_of("POST", url.path, url.query, body),
             only_success=key is None,
             from_log=from_log,
         )

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from api.batch_body import NewBatchDocument
 from api.documented import ProblemDetails
 from api.problems import MEDIA_TYPE
 
@@ -24,6 +25,7 @@ _TAGS: Final = (
     ("payments", "Authorise, capture, cancel, refund, dispute."),
     ("transfers", "Transfers between accounts, as sagas with compensation."),
     ("fraud", "Fraud cases, risk profiles, rule hit rates and limits of accounts: for operators."),
+    ("transfer batches", "Many transfers as one, each with its own outcome, or all or none."),
     ("users", "A user's payments."),
     ("analytics", "Totals."),
     ("operations", "For operators."),
@@ -51,9 +53,10 @@ def _make(app: FastAPI, routes: Sequence[APIRoute]) -> dict[str, Any]:
     schemas = components["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs"))
-    schemas["ProblemDetails"] = problem
+    for model in (ProblemDetails, NewBatchDocument):
+        told = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(told.pop("$defs"))
+        schemas[model.__name__] = told
     components["securitySchemes"] = {
         "ApiKey": {"type": "http", "scheme": "bearer", "description": "A key: tmk_<id>_<secret>."}
     }

@@ -19,11 +19,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth import Principal
+from api.batch_body import NDJSON
 from api.problems import Problem, broken, problem_of, unavailable
 from api.services import Services
 from api.trace import continued, trace_id_of
 
 GUARDED: Final = "/v1/"
+BATCHES: Final = "/v1/transfer-batches"
+"""Takes bodies of another size, and one item a line."""
 CORRELATION: Final = "X-Correlation-Id"
 _CORRELATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -142,8 +145,17 @@ class _Exchange:
         await self._services.keyring.note_use(principal)
         return principal
 
+    @property
+    def _most_bytes(self) -> int:
+        api = self._services.api
+        return api.max_batch_bytes if self._is_batch else api.max_body_bytes
+
+    @property
+    def _is_batch(self) -> bool:
+        return self._method == "POST" and self._scope["path"] == BATCHES
+
     def _must_be_small(self) -> None:
-        most = self._services.api.max_body_bytes
+        most = self._most_bytes
         told = self._headers.get("content-length", "")
         if told.isdigit() and int(told) > most:
             raise _too_large(most)
@@ -153,13 +165,13 @@ class _Exchange:
         if self._method not in _WITH_BODY or not has_body:
             return
         media_type = self._headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
+        if media_type != "application/json" and not (self._is_batch and media_type == NDJSON):
             raise Problem(415, "unsupported_media_type", "send application/json")
 
     async def _receive(self) -> Message:
         message = await self._receive_raw()
         self._received_bytes += len(message.get("body", b""))
-        most = self._services.api.max_body_bytes
+        most = self._most_bytes
         if self._received_bytes > most:
             raise _too_large(most)
         return message

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.running import NoAnswer, still_starting
+from commands.running import NoAnswer
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from eventstore.errors import ConcurrencyError, IdempotencyConflictError, StoreUnavailable, VersionMismatch
 from projections.errors import NoSuchDeadLetter
@@ -161,7 +161,7 @@ def _away(error: Exception) -> Problem | None:
     match error:
         case StoreUnavailable() | PoolTimeout() | psycopg.OperationalError() | psycopg.InterfaceError():
             return unavailable("postgres_unavailable", "Postgres does not answer")
-        case RPCError() if error.status in _AWAY or still_starting(error):
+        case RPCError() if error.status in _AWAY:
             return unavailable("temporal_unavailable", "Temporal does not answer")
         case RPCError() if error.status in _BUSY:
             return unavailable("temporal_busy", "Temporal has too much to do")
@@ -186,13 +186,14 @@ def _invalid(found: Sequence[Any]) -> Problem:
         return Problem(400, "bad_json", "the body is not JSON")
     if any(one["loc"][:1] == ("path",) for one in found):
         return Problem(404, "not_found", "nothing can have this id")
-    errors = [_field_error(one) for one in found]
+    errors = [field_error(one) for one in found]
     first = errors[0]
     detail = f"{first['field']}: {first['message']}" if first["field"] and len(errors) > 1 else first["message"]
     return Problem(422, first["code"], detail, field=first["field"] or None, errors=errors)
 
 
-def _field_error(one: Mapping[str, Any]) -> dict[str, str]:
+def field_error(one: Mapping[str, Any]) -> dict[str, str]:
+    """One of pydantic's errors, whose `loc` begins with where it was: the body, the query."""
     loc = one["loc"]
     cause = (one.get("ctx") or {}).get("error")
     if isinstance(cause, DomainError):
