@@ -11,7 +11,20 @@ from typing import NoReturn
 
 import typer
 
-from cli import accounts, api, batch, bench, demo, fraud, keys, local, look, operate, payments, transfers
+from cli import (
+    accounts,
+    api,
+    batch,
+    demo,
+    fraud,
+    keys,
+    local,
+    look,
+    operate,
+    payments,
+    transfer_batches,
+    transfers,
+)
 from wiring import leave
 
 app = typer.Typer(
@@ -24,7 +37,7 @@ app = typer.Typer(
 app.add_typer(accounts.app, name="account")
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(fraud.app, name="fraud")
-for group in (demo, payments, transfers, batch, look, operate, local, api, bench):
+for group in (demo, payments, transfers, batch, transfer_batches, look, operate, local, api):
     group.register(app)
 
 

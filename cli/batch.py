@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +14,23 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
+from activities.steps import BatchStep
 from cli.output import REFUSED, JsonOption, console, errors, fail, print_json, print_table
 from cli.progress import counting
 from cli.reading import open_reader
 from cli.session import DATA, DataOption, Session, run, usage
+from cli.transfer_batches import (
+    finish,
+    id_of_file,
+    id_of_lines,
+    is_ndjson,
+    items_of_file,
+    items_of_lines,
+    run_as_one,
+)
 from commands.batch import UNSUCCESSFUL, BatchCommands, BatchResult, ItemOutcome
 from commands.batch_accounts import AccountBook
+from commands.transfer_batches import BatchTerms
 from domain.money import Money
 from domain.transfer import TransferStatus
 from payfiles.errors import PaymentFileError
@@ -67,12 +80,33 @@ def batch(
             "--accept-count-mismatch", help="Take a file whose count is wrong, if its control sum is right."
         ),
     ] = False,
+    as_one: Annotated[
+        bool,
+        typer.Option("--as-one", help="As one batch saga, much faster: pause, resume or cancel it as a whole."),
+    ] = False,
+    atomic: Annotated[
+        bool, typer.Option("--atomic", help="With --as-one: all of its transfers, or none.")
+    ] = False,
+    batch_id: Annotated[
+        str | None, typer.Option("--id", help="With --as-one: the batch's id, if not the file's own.")
+    ] = None,
     as_json: JsonOption = False,
     data: DataOption = DATA,
 ) -> None:
-    """Run a payment file: one transfer for each credit transfer in it. Running it again pays nothing twice."""
+    """Run a payment file: one transfer for each credit transfer in it. Running it again pays nothing twice.
+
+    With --as-one also NDJSON (.ndjson, .jsonl), one object a line: from_account, to_account, amount, currency and,
+    where wanted, reference, purpose, metadata.
+    """
     if not file.is_file():
         raise usage(f"there is no file {file}", as_json)
+    if not as_one and (atomic or batch_id is not None or is_ndjson(file)):
+        raise usage("NDJSON files, --atomic and --id need --as-one", as_json)
+    if as_one and open_missing:
+        raise usage("--open-missing is for files that are not run --as-one", as_json)
+    if as_one:
+        _as_one(file, accept_count_mismatch, atomic, batch_id, as_json, data)
+        return
     payments = _read(file, accept_count_mismatch, as_json)
     if not as_json:
         print_heading(payments, file.name)
@@ -98,6 +132,29 @@ def batch(
         raise typer.Exit(REFUSED)
 
 
+def _as_one(
+    file: Path, accept_count_mismatch: bool, atomic: bool, batch_id: str | None, as_json: bool, data: Path
+) -> None:
+    payments = None if is_ndjson(file) else _read(file, accept_count_mismatch, as_json)
+    if payments is not None and not as_json:
+        print_heading(payments, file.name)
+
+    async def work(session: Session) -> tuple[BatchStep, list[dict[str, Any]]]:
+        if payments is None:
+            name, lines = batch_id or id_of_lines(file), partial(items_of_lines, file)
+        else:
+            async with account_book(session) as accounts:
+                items = await items_of_file(payments, accounts)
+            name, lines = batch_id or id_of_file(payments.message_id), partial(iter, items)
+        terms = BatchTerms(batch_id=name, atomic=atomic)
+        step = await run_as_one(session, terms, lines, as_json)
+        notes = await session.batches.notes(name)
+        return step, [note.model_dump(mode="json") for note in notes]
+
+    step, notes = run(data, as_json, work)
+    finish(step, notes, as_json)
+
+
 def _read(file: Path, accept_count_mismatch: bool, as_json: bool) -> PaymentFile:
     policy: CountPolicy = "trust_sum" if accept_count_mismatch else "strict"
     try:
@@ -121,16 +178,7 @@ async def launch(
     session: Session, payments: PaymentFile, open_missing: bool, in_flight: int, quiet: bool
 ) -> BatchResult:
     """Runs a file that was read, with a progress display unless `quiet`."""
-    async with open_reader(session.info) as reader:
-        # What was opened a moment ago is found by its IBAN too.
-        head = await session.books.store.head()
-        await reader.must_reach(("accounts",), head.last_position, VIEWS_WAIT_S)
-
-        async def find_by_iban(iban: str, currency: str) -> str | None:
-            found = (await reader.ask(find_account_by_iban(iban, currency))).value
-            return None if found is None else found.account_id
-
-        accounts = AccountBook(session.books.ledger, find_by_iban)
+    async with account_book(session) as accounts:
         commands = BatchCommands(session.transfers, session.books.ledger, accounts)
         with counting(f"transfers of {escape(payments.message_id)}", payments.count, quiet) as progress:
             return await commands.run(
@@ -139,6 +187,20 @@ async def launch(
                 in_flight=in_flight,
                 on_outcome=lambda outcome: progress(outcome.status),
             )
+
+
+@asynccontextmanager
+async def account_book(session: Session) -> AsyncIterator[AccountBook]:
+    """Which accounts a file means; what was opened a moment ago is found by its IBAN too."""
+    async with open_reader(session.info) as reader:
+        head = await session.books.store.head()
+        await reader.must_reach(("accounts",), head.last_position, VIEWS_WAIT_S)
+
+        async def find_by_iban(iban: str, currency: str) -> str | None:
+            found = (await reader.ask(find_account_by_iban(iban, currency))).value
+            return None if found is None else found.account_id
+
+        yield AccountBook(session.books.ledger, find_by_iban)
 
 
 # --- for people ------------------------------------------------------------

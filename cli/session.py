@@ -26,6 +26,7 @@ from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.running import NoAnswer
+from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
 from domain.errors import DomainError
 from eventstore.errors import EventStoreError
@@ -64,6 +65,10 @@ class Session:
     @property
     def fraud(self) -> FraudCommands:
         return FraudCommands(self.temporal, self.books.ledger, self.settings)
+
+    @property
+    def batches(self) -> TransferBatchCommands:
+        return TransferBatchCommands(self.temporal, self.books, self.settings)
 
     @property
     def transfers(self) -> TransferCommands:
