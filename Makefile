@@ -14,11 +14,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 STAMP := $(VENV)/.installed-from-lock
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed-from-lock
 
-.PHONY: help demo up test test-large soak check openapi lock clean
+.PHONY: help demo up test test-large soak check bench bench-quick openapi lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP)  ## Run real payments and transfers on a local stack and show what happened
 	@$(BIN)/python starter.py demo
@@ -46,6 +48,12 @@ check: $(STAMP)  ## Format, lint, types, import boundaries, dead code
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture
 
+bench: $(STAMP) $(BENCH_STAMP)  ## Measure against the peers, under 15 minutes; writes the tables and the chart in the docs
+	@$(BIN)/python -m benchmarks --publish
+
+bench-quick: $(STAMP) $(BENCH_STAMP)  ## The same in two minutes, with fewer rounds and nothing written
+	@$(BIN)/python -m benchmarks --quick
+
 openapi:  ## Write docs/openapi.json anew from the API's code
 	@$(BIN)/python -m api.openapi docs/openapi.json
 
@@ -54,6 +62,7 @@ lock:  ## Write requirements/*.lock anew from pyproject.toml (needs uv)
 	$(COMPILE) pyproject.toml --output-file requirements/run.lock
 	$(COMPILE) pyproject.toml --group dev --output-file requirements/dev.lock
 	$(COMPILE) requirements/go.in --output-file requirements/go.lock
+	$(COMPILE) --group pyproject.toml:bench --output-file requirements/bench.lock
 
 # Rebuilt when the lock changes. A copy that was moved or made by a Python since removed is made anew.
 $(STAMP): requirements/dev.lock
@@ -67,6 +76,13 @@ $(STAMP): requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@touch $(STAMP)
 
+# The peers' own; with the versions in their lock.
+$(BENCH_STAMP): requirements/bench.lock $(STAMP)
+	@echo "Installing the benchmarks' peers into $(BENCH_VENV)"
+	@$(BIN)/python -m venv --clear $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	@touch $(BENCH_STAMP)
+
 clean:  ## Remove what make built; your data in .data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     workflow_task_timeout_s: float = Field(default=10, ge=1, le=60)
     """How long Temporal waits for a worker that died in the middle of a workflow task."""
     max_concurrent_workflow_tasks: int = Field(default=100, ge=2)
+    workflow_sandbox: bool = False
+    """Run workflows in the SDK's sandbox, as the tests do."""
 
     fee_rate: Decimal = Field(default=Decimal("0.01"), ge=0, le=1)
     fee_account: str = "fees-{currency}"

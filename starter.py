@@ -15,6 +15,7 @@ from cli import (
     accounts,
     api,
     batch,
+    bench,
     demo,
     fraud,
     keys,
@@ -37,7 +38,7 @@ app = typer.Typer(
 app.add_typer(accounts.app, name="account")
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(fraud.app, name="fraud")
-for group in (demo, payments, transfers, batch, transfer_batches, look, operate, local, api):
+for group in (demo, payments, transfers, batch, transfer_batches, look, operate, local, api, bench):
     group.register(app)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,7 +13,7 @@ import httpx
 import structlog
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import Worker, WorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.batch_items import BatchItemTable
@@ -51,13 +52,19 @@ WORKFLOWS: list[type] = [
 ]
 
 
-def workflow_runner() -> WorkflowRunner:
-    """The sandbox refuses clocks and randomness; importing our modules anew for every run would buy nothing."""
+def workflow_runner(sandbox: bool) -> WorkflowRunner:
+    """The sandbox refuses clocks and randomness, at a price; what guards workflows without it is in
+    docs/adr/0065-no-sandbox.md. Importing our modules anew for every run would buy nothing, so that is off.
+    """
+    if not sandbox:
+        return UnsandboxedWorkflowRunner()
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_all_modules())
 
 
-def make_worker(client: Client, books: Books, http: httpx.AsyncClient, settings: Settings) -> Worker:
-    """Everything the worker runs, in one list each."""
+def make_worker(
+    client: Client, books: Books, http: httpx.AsyncClient, settings: Settings, extra: Sequence[type] = ()
+) -> Worker:
+    """Everything the worker runs, in one list each. `extra`: further workflows, of a benchmark."""
     payments = PaymentActivities(books.ledger, settings)
     transfers = TransferActivities(books.ledger, settings)
     fraud = FraudActivities(books.ledger, settings)
@@ -67,7 +74,7 @@ def make_worker(client: Client, books: Books, http: httpx.AsyncClient, settings:
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=WORKFLOWS,
+        workflows=[*WORKFLOWS, *extra],
         activities=[
             payments.open_payment,
             payments.review_payment,
@@ -105,7 +112,7 @@ def make_worker(client: Client, books: Books, http: httpx.AsyncClient, settings:
             rail.submit_credit,
             rail.inquire_credit,
         ],
-        workflow_runner=workflow_runner(),
+        workflow_runner=workflow_runner(settings.workflow_sandbox),
         build_id=build_id(),
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.workflow_task_timeout_s),

@@ -79,18 +79,22 @@ class PaymentActivities:
 
     @activity.defn
     async def open_payment(self, request: OpenPayment) -> PaymentStep:
-        """Initiate, screen and authorise; ends authorized, in_review, failed or (cancelled before) cancelled."""
+        """Initiate, screen, authorise and, where that is automatic, capture.
+
+        Ends processed, authorized, in_review, failed or (cancelled before) cancelled.
+        """
         order, cancelled, now, settings = request.order, request.cancelled, utc_now(), self._settings
         terms = payment_terms(order, settings, now)
         cancel = None if cancelled is None else CancelPayment(at=now, reason=cancelled.reason)
         stream = payment_stream(order.payment_id)
+        accounts = (order.from_account, order.to_account, terms.fee_account)
         with refusals():
             return await self._ledger.run(
                 LedgerCommand(
                     name="payment.open",
                     key=f"{stream}:payer:authorize",
                     content=order,
-                    streams=[stream, account_stream(order.from_account), account_stream(order.to_account)],
+                    streams=[stream, *map(account_stream, accounts)],
                     act=lambda leg: open_payment(leg, terms, settings.screening, cancel),
                     result=lambda leg: PaymentStep.of(leg.payment(order.payment_id)),
                     returns=PaymentStep,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Final, NoReturn, TypeVar
@@ -171,7 +170,7 @@ class Call:
         position = await self.services.positions.wait(last.id, self.services.api.position_timeout_s)
         if position is None:
             return append
-        return [replace(event, position=position - last.id + event.id) for event in append]
+        return [event._replace(position=position - last.id + event.id) for event in append]
 
     async def once(
         self,

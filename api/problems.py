@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from temporalio.service import RPCError, RPCStatusCode
 
-from commands.running import NoAnswer
+from commands.running import NoAnswer, still_starting
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from eventstore.errors import ConcurrencyError, IdempotencyConflictError, StoreUnavailable, VersionMismatch
 from projections.errors import NoSuchDeadLetter
@@ -161,7 +161,7 @@ def _away(error: Exception) -> Problem | None:
     match error:
         case StoreUnavailable() | PoolTimeout() | psycopg.OperationalError() | psycopg.InterfaceError():
             return unavailable("postgres_unavailable", "Postgres does not answer")
-        case RPCError() if error.status in _AWAY:
+        case RPCError() if error.status in _AWAY or still_starting(error):
             return unavailable("temporal_unavailable", "Temporal does not answer")
         case RPCError() if error.status in _BUSY:
             return unavailable("temporal_busy", "Temporal has too much to do")

@@ -144,7 +144,7 @@ async def main() -> None:
     with contextlib.ExitStack() as entered:
         data = Path(entered.enter_context(tempfile.TemporaryDirectory(prefix="tidemark-benchmark-")))
         info = entered.enter_context(stack.up(stack_config(data, stack.progress.no_progress))).info
-        empty = subprocess.Popen([sys.executable, "-m", "benchmarks.empty", info.temporal])  # noqa: ASYNC220, S603
+        empty = subprocess.Popen([sys.executable, "-m", "benchmarks.empty", info.temporal])
         entered.callback(empty.wait)
         entered.callback(empty.terminate)
         client = await connect_temporal(info.temporal)

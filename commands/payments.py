@@ -72,10 +72,11 @@ class PaymentCommands:
         A payment that fails for want of funds is no refusal: it is started, and its failure recorded.
         """
         must_move(order.amount, order.from_account, order.to_account)
-        streams = [account_stream(order.from_account), account_stream(order.to_account)]
-        states = await self._ledger.states(streams)
+        terms = payment_terms(order, self._settings, utc_now())
+        accounts = (order.from_account, order.to_account, terms.fee_account)
+        states = await self._ledger.states([account_stream(account) for account in accounts])
         leg = Leg({**states, payment_stream(order.payment_id): Payment()})
-        open_payment(leg, payment_terms(order, self._settings, utc_now()), self._settings.screening)
+        open_payment(leg, terms, self._settings.screening)
 
     async def pay(self, order: PaymentOrder) -> PaymentStep:
         """Starts it and says where it stands once it is over or waits for somebody."""

@@ -76,13 +76,23 @@ async def ask(handle: WorkflowHandle[Any, Any], update: Any, *args: Any, update_
         except WorkflowUpdateFailedError as failed:
             raise in_our_words(failed.cause) from failed
         except RPCError as fault:
-            if fault.status is RPCStatusCode.NOT_FOUND:
+            if no_such_workflow(fault):
                 raise WorkflowOver(handle.id) from fault
             # Something else (a signal, a child's end) reached the workflow in the very task that should have ended
             # it: the server has the task done again and turns the update away. The same id asks for it once more.
             if last or fault.status is not RPCStatusCode.FAILED_PRECONDITION:
                 raise
     raise AssertionError("unreachable")
+
+
+def no_such_workflow(fault: RPCError) -> bool:
+    """Whether Temporal says that there is no such workflow, and knows what it is talking about."""
+    return fault.status is RPCStatusCode.NOT_FOUND and not still_starting(fault)
+
+
+def still_starting(fault: RPCError) -> bool:
+    """A server that has just been started answers for a moment before it knows its namespaces."""
+    return fault.status is RPCStatusCode.NOT_FOUND and str(fault).startswith("Namespace ")
 
 
 def update_id(wish: Wish) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from domain.account import Account, AccountStatus
 from domain.account_messages import Credit, Debit, ExpireHold, OpenAccount, ReleaseHold, Reserve
-from domain.errors import Conflict, InvalidInput, NotFound
+from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.leg import Leg
 from domain.money import Money
 from domain.payment import PaymentStatus, disputable
@@ -38,7 +39,9 @@ SYSTEM_USER = "tidemark"
 def open_payment(
     leg: Leg, terms: PaymentTerms, limits: ScreeningLimits, cancelled: CancelPayment | None = None
 ) -> None:
-    """Initiate, screen and authorise; or cancel at once, where the cancel came before the payment did."""
+    """Initiate, screen, authorise and, where that is automatic, capture; or cancel at once, where the cancel came
+    before the payment did. A capture that is refused leaves the payment authorised.
+    """
     payer = _party(leg, terms.from_account, terms.amount, "from_account")
     payee = _party(leg, terms.to_account, terms.amount, "to_account")
     if payee.rail is not None:
@@ -61,6 +64,9 @@ def open_payment(
         return
     leg.on_payment(terms.payment_id, PassFraudCheck(at=terms.at, score=screening.score))
     _authorize(leg, terms.payment_id, terms.at)
+    if terms.capture == "automatic" and leg.payment(terms.payment_id).status is PaymentStatus.AUTHORIZED:
+        with suppress(DomainError), leg.attempt():
+            capture_payment(leg, terms.payment_id, CapturePayment(at=terms.at))
 
 
 def declined(at: datetime, score: int) -> RejectReview:

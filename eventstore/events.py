@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 APPEND_BITS = 16
@@ -22,9 +22,11 @@ class NewEvent:
     data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """A stored event. `position` is None while unsequenced, and when it was loaded by stream."""
+class RecordedEvent(NamedTuple):
+    """A stored event. `position` is None while unsequenced, and when it was loaded by stream.
+
+    A tuple, because a reader makes one of each row: a frozen dataclass takes five times as long to make.
+    """
 
     position: int | None
     id: int

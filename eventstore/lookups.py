@@ -92,7 +92,7 @@ class Lookups:
     async def stream(self, stream: str, after_version: int = 0, limit: int = 10_000) -> list[RecordedEvent]:
         """A stream's events, with their positions where they have one already."""
         rows = await self._rows(STREAM, {"stream": stream, "after": after_version, "limit": limit})
-        return [RecordedEvent(*row) for row in rows]
+        return [RecordedEvent._make(row) for row in rows]
 
     async def append(self, append_id: int) -> list[RecordedEvent]:
         """What one command stored."""

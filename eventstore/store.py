@@ -109,7 +109,7 @@ class EventStore:
         """Events after a position, in order: `limit` of them, and what else belongs to the last one's append."""
         assert limit > 0, "read needs a limit of at least 1"
         rows = await self._rows(queries.READ, {"after": after_position, "limit": limit})
-        return [RecordedEvent(*row) for row in rows]
+        return [RecordedEvent._make(row) for row in rows]
 
     async def head(self) -> Head:
         """The end of the log."""

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Iterable
 
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.ledger import Ledger
+from commands.running import no_such_workflow
 from domain.batch import FINAL as BATCH_OVER
 from domain.batch import Batch, BatchStatus
 from domain.fraud_case import UNDECIDED, CaseStatus, FraudCase
@@ -89,7 +90,7 @@ async def workflow_status(client: Client, stream: str) -> WorkflowExecutionStatu
     try:
         description = await client.get_workflow_handle(stream).describe()
     except RPCError as fault:
-        if fault.status is RPCStatusCode.NOT_FOUND:
+        if no_such_workflow(fault):
             return None
         raise
     return description.status

@@ -11,11 +11,12 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.fraud_steps import CaseOrder
 from activities.search import search_attributes
 from activities.steps import BatchOrder, PaymentOrder, TransferOrder
+from commands.running import no_such_workflow
 from domain.batch_messages import BatchAccepted
 from domain.catalogue import decode
 from domain.fraud_case_messages import CaseOpened
@@ -99,7 +100,7 @@ async def _order_from_history(client: Client, stream: str) -> Order | None:
             [order] = await client.data_converter.decode(payloads, [ORDERS[category_of(stream)]])
             return order if isinstance(order, Order) else None
     except RPCError as fault:
-        if fault.status is not RPCStatusCode.NOT_FOUND:
+        if not no_such_workflow(fault):
             raise
     return None
 

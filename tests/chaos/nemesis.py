@@ -21,7 +21,7 @@ RECOVERY_LIMIT_S = 120.0
 @dataclass
 class Done:
     """What became of an episode. `recovered_s`: from the end of the fault until a write was acknowledged and a
-    read at its position answered; None where the next fault came first, or where that never happened.
+    read at its position answered; None where that never happened. `overlapped`: the next fault came before that.
     """
 
     episode: Episode
@@ -96,7 +96,7 @@ class Nemesis:
                         break
                     await asyncio.sleep(0.1)
                 done.overlapped = self._last_begun != number
-                if not done.overlapped and operation.outcome == "acknowledged":
+                if operation.outcome == "acknowledged":
                     done.recovered_s = time.monotonic() - ended
 
     async def settle(self) -> None:

@@ -40,6 +40,7 @@ def _by_fault(done: Sequence[Done]) -> dict[str, dict[str, Any]]:
             "skipped": sum(one.skipped for one in ones),
             "why_skipped": next((one.note for one in ones if one.skipped), ""),
             "measured": len(recovered),
+            "disturbed": sum(one.overlapped for one in ones),
             "recovery_p50_s": quantile(recovered, 0.5),
             "recovery_p99_s": quantile(recovered, 0.99),
         }
@@ -84,13 +85,14 @@ def show(run: Run, console: Console) -> None:
     said = summary(run)
     faults = Table(title=f"Faults, seed {run.seed}")
     faults.add_column("fault", no_wrap=True)
-    for column in ("done", "not possible then", "measured", "recovery p50", "recovery p99"):
+    for column in ("done", "not possible then", "disturbed", "recovery p50", "recovery p99"):
         faults.add_column(column, justify="right")
     for name, one in said["faults"].items():
         p50, p99 = (one[key] for key in ("recovery_p50_s", "recovery_p99_s"))
         times = [f"{value:.2f} s" if value is not None else "–" for value in (p50, p99)]
-        done = f"skipped: {one['why_skipped']}" if one["skipped"] else str(one["count"])
-        faults.add_row(name, escape(done), str(one["not_done"] or ""), str(one["measured"]), *times)
+        done = str(one["count"]) if one["count"] else f"skipped: {one['why_skipped']}"
+        not_then = one["not_done"] + (one["skipped"] if one["count"] else 0)
+        faults.add_row(name, escape(done), str(not_then or ""), str(one["disturbed"] or ""), *times)
     console.print(faults)
     totals = Table(title="What it came to", show_header=False)
     for name in (

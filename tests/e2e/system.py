@@ -71,6 +71,7 @@ class System:
             TEMPORAL_ADDRESS=self.temporal,
             TIDEMARK_TASK_QUEUE=self.settings.task_queue,
             TIDEMARK_WORKFLOW_TASK_TIMEOUT_S=str(TASK_TIMEOUT_S),
+            TIDEMARK_WORKFLOW_SANDBOX="true",  # a clock or randomness in a workflow fails here
             **environment,
         )
 

@@ -264,7 +264,7 @@ async def _ledger_balances(rig: Rig) -> None:
 
 
 async def test_compare_finds_a_row_that_was_tampered_with(rig: Rig) -> None:
-    await rig.write(History(7).run(150).appends)
+    await rig.write(History(11).showcase().run(150).appends)
     await build_all(rig, "live", None)
     for view in VIEWS.values():
         clean = await compare(view, rig.connect, rig.log)

@@ -143,13 +143,13 @@ async def test_a_newer_version_is_built_beside_and_goes_live_by_itself(rig: Rig)
     await rig.write(history.appends)
     async with rig.running(ALL):
         await rig.caught_up(ALL, await rig.sequence())
-    newer = replace(ACCOUNTS, version=2, tables=ACCOUNTS.tables + ADD_COLUMN)
+    newer = replace(ACCOUNTS, version=ACCOUNTS.version + 1, tables=ACCOUNTS.tables + ADD_COLUMN)
     views = [newer if view is ACCOUNTS else view for view in ALL]
     async with rig.running(views):
         async with asyncio.timeout(20):
             while await rig.query(
                 "SELECT version FROM projection.builds WHERE view = 'accounts' AND status = 'live'"
-            ) != [(2,)]:
+            ) != [(newer.version,)]:
                 assert (await rig.query("SELECT count(*) > 0 FROM read.accounts")) == [(True,)]
                 await asyncio.sleep(0.02)
         history.run(50)

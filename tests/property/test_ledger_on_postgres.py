@@ -154,7 +154,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def authorise(self, source: str, payee: str, minor: int) -> None:
         deal = Deal(self.next_id(), source, payee, minor, "none")
         order = PaymentOrder(
-            payment_id=deal.id, from_account=self.id(source), to_account=self.id(payee), amount=eur(minor)
+            payment_id=deal.id,
+            from_account=self.id(source),
+            to_account=self.id(payee),
+            amount=eur(minor),
+            capture="manual",
         )
         step = self.do(lambda: self.pay.open_payment(OpenPayment(order=order)), accepted=source != payee)
         if source == payee:

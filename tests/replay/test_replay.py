@@ -14,11 +14,12 @@ from worker import WORKFLOWS, workflow_runner
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
+@pytest.mark.parametrize("sandbox", [True, False], ids=["sandboxed", "as deployed"])
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
-async def test_a_saved_history_replays(path: Path) -> None:
+async def test_a_saved_history_replays(path: Path, sandbox: bool) -> None:
     history = WorkflowHistory.from_json(path.stem, path.read_text())
     replayer = Replayer(
-        workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=workflow_runner()
+        workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=workflow_runner(sandbox)
     )
     await replayer.replay_workflow(history)
 

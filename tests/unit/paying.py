@@ -51,6 +51,7 @@ def terms(of: str = "60.00", **change: Any) -> PaymentTerms:
         "amount": eur(of),
         "fee_account": "fees",
         "expires_at": LATER,
+        "capture": "manual",
     }
     return PaymentTerms(at=AT, **{**fields, **change})
 

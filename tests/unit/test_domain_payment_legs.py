@@ -67,6 +67,30 @@ def test_a_payer_that_cannot_pay_fails_the_payment(books: Books, amount: str, co
     assert "account-a" in books.asked, "decided on the payer's balance: its version is checked"
 
 
+def test_an_automatic_capture_is_part_of_the_opening(books: Books) -> None:
+    types = books.leg(lambda leg: open_payment(leg, terms(capture="automatic"), NO_LIMITS))
+    assert types == [
+        "PaymentInitiated", "FraudCheckPassed", "PaymentAuthorized", "PaymentProcessed",
+        "FundsReserved", "AccountDebited", "AccountCredited", "AccountOpened", "AccountCredited",
+    ]  # fmt: skip
+    assert status(books) == "processed"
+    assert [books.account(name).balance for name in ("a", "b", "fees")] == [40_00, 59_40, 60]
+    assert books.account("a").held == 0
+
+
+def test_an_automatic_capture_that_is_refused_leaves_the_payment_authorised(books: Books) -> None:
+    books.leg(lambda leg: open_payment(leg, terms(capture="automatic", fee_account="yen"), NO_LIMITS))
+    assert status(books) == "authorized"
+    assert [books.account(name).balance for name in ("a", "b", "yen")] == [100_00, 0, 0]
+    assert books.account("a").held == 60_00
+    assert "account-yen" in books.asked, "decided on the fee account: its version is checked"
+
+
+def test_an_automatic_capture_waits_for_a_review(books: Books) -> None:
+    books.leg(lambda leg: open_payment(leg, terms(capture="automatic"), REVIEW_ALL))
+    assert status(books) == "in_review"
+
+
 def test_a_frozen_payer_or_a_closed_payee_fails_the_payment(books: Books) -> None:
     freeze(books, "a")
     opened(books)

@@ -132,7 +132,8 @@ class Books:
         self.withdrawals: dict[str, int] = defaultdict(int)
         self.by_command: dict[str, list[Row]] = defaultdict(list)
         self.by_reference: dict[str, list[Row]] = defaultdict(list)
-        self.stream_at: dict[int, str] = {}
+        self.append_at: dict[int, int] = {}
+        self.wrote: dict[int, set[str]] = defaultdict(set)
         self.first: dict[str, Row] = {}
         self._findings = findings
         self._poisoned = poisoned
@@ -153,7 +154,8 @@ class Books:
             self._wrong("order", where, f"at position {row.position} follows version {before} of its stream")
         self.at, self._versions[row.stream] = row.position, row.version
         self.by_command[row.command].append(row)
-        self.stream_at[row.position] = row.stream
+        self.append_at[row.position] = row.append
+        self.wrote[row.append].add(row.stream)
         self.first.setdefault(row.stream, row)
         category, _, id_ = row.stream.partition("-")
         if category == "account":

@@ -95,9 +95,10 @@ class FinalChecker:
         for row in effects:
             self._amount(operation, row, name)
         if operation.position is not None:
-            stream = self.books.stream_at.get(operation.position)
-            if stream != self._stream(operation):
-                self._wrong("position told", name, f"was told position {operation.position}, which is {stream}'s")
+            wrote = self.books.wrote[self.books.append_at.get(operation.position, 0)]
+            if self._stream(operation) not in wrote:
+                whose = " and ".join(sorted(wrote)) or "nobody"
+                self._wrong("position told", name, f"was told position {operation.position}, which is {whose}'s")
 
     def _effects(self, operation: Operation) -> list[Row]:
         """The events that are this operation's doing; of several in one append, the one that says so."""
