@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
@@ -90,8 +91,18 @@ class MoneyBody(Body):
 
     @model_validator(mode="after")
     def _moves(self) -> MoneyBody:
+        must_be_above_zero(self.amount)
         positive(self.money)
         return self
+
+
+def must_be_above_zero(amount: object) -> None:
+    """Comes before how many decimals there are, or whether it is a string: who asks to move nothing or less has
+    another mistake than that.
+    """
+    plain = not isinstance(amount, bool) and _PLAIN.fullmatch(str(amount))
+    if plain and Decimal(str(amount)) <= 0:
+        raise InvalidInput("amount_not_positive", "amount must be positive", "amount")
 
 
 class NewAccount(Body):
@@ -179,6 +190,7 @@ class PartOf(Body):
     def _readable(self) -> PartOf:
         if self.currency is not None:
             exponent(cast("str", self.currency))
+        must_be_above_zero(self.amount)
         if self.amount is not None and not (isinstance(self.amount, str) and _PLAIN.fullmatch(self.amount)):
             raise InvalidMoney("invalid_amount", 'amount must be a decimal string such as "10.00"', "amount")
         return self

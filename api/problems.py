@@ -186,10 +186,9 @@ def _invalid(found: Sequence[Any]) -> Problem:
         return Problem(400, "bad_json", "the body is not JSON")
     if any(one["loc"][:1] == ("path",) for one in found):
         return Problem(404, "not_found", "nothing can have this id")
-    errors = [field_error(one) for one in found]
+    errors = list({one["field"]: one for one in map(field_error, reversed(found))}.values())[::-1]
     first = errors[0]
-    detail = f"{first['field']}: {first['message']}" if first["field"] and len(errors) > 1 else first["message"]
-    return Problem(422, first["code"], detail, field=first["field"] or None, errors=errors)
+    return Problem(422, first["code"], first["message"], field=first["field"] or None, errors=errors)
 
 
 def field_error(one: Mapping[str, Any]) -> dict[str, str]:
@@ -200,9 +199,14 @@ def field_error(one: Mapping[str, Any]) -> dict[str, str]:
         field = cause.field or ""
         prefix = [str(part) for part in loc[1:]]
         return {"field": field or ".".join(prefix), "code": cause.code, "message": cause.message}
-    field = ".".join(str(part) for part in loc[1:]) or str(loc[0])
+    inside = loc[1:] if loc[0] == "body" else loc[1:2]  # what follows a parameter's name are kinds it might be of
+    field = ".".join(str(part) for part in inside) or str(loc[0])
+    match one["type"]:
+        case "missing":
+            return {"field": field, "code": "missing_field", "message": f"{field} is required"}
+        case "extra_forbidden":
+            return {"field": field, "code": "unknown_field", "message": f"{field} is not known here"}
+        case "model_attributes_type" | "dict_type" if field == "body":
+            return {"field": field, "code": "invalid_field", "message": "the body must be a JSON object"}
     message = str(one["msg"]).removeprefix("Value error, ")
-    code = "missing_field" if one["type"] == "missing" else "invalid_field"
-    if one["type"] == "extra_forbidden":
-        code = "unknown_field"
-    return {"field": field, "code": code, "message": f"{field}: {message}"}
+    return {"field": field, "code": "invalid_field", "message": f"{field}: {message}"}

@@ -22,7 +22,7 @@ from activities.steps import (
 )
 from commands.running import WorkflowOver, ask, resting, result_of, start_workflow, update_id, workflow_missing
 from domain import payment
-from domain.errors import Conflict
+from domain.errors import Conflict, NotFound
 from domain.leg import Leg
 from domain.money import positive
 from domain.payment import Payment, PaymentStatus
@@ -194,7 +194,8 @@ class PaymentCommands:
     async def _existing(self, payment_id: str) -> Payment:
         found = await self._ledger.state(payment_stream(payment_id))
         assert isinstance(found, Payment)
-        found.must_be(*(status for status in PaymentStatus if status is not PaymentStatus.NONE))
+        if found.status is PaymentStatus.NONE:
+            raise NotFound("payment_not_found", f"payment {payment_id} does not exist", "payment_id")
         return found
 
 

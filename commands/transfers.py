@@ -10,7 +10,7 @@ from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder,
 from activities.transfers import transfer_terms
 from commands.running import WorkflowOver, ask, resting, start_workflow, update_id, workflow_missing
 from domain import transfer
-from domain.errors import Conflict
+from domain.errors import Conflict, NotFound
 from domain.leg import Leg
 from domain.review import ApproveReview
 from domain.streams import account_stream, transfer_stream
@@ -118,5 +118,6 @@ class TransferCommands:
     async def _existing(self, transfer_id: str) -> Transfer:
         found = await self._ledger.state(transfer_stream(transfer_id))
         assert isinstance(found, Transfer)
-        found.must_be(*(status for status in TransferStatus if status is not TransferStatus.NONE))
+        if found.status is TransferStatus.NONE:
+            raise NotFound("transfer_not_found", f"transfer {transfer_id} does not exist", "transfer_id")
         return found

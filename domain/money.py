@@ -48,7 +48,7 @@ class Money:
         if not isinstance(amount, str):
             raise InvalidMoney(
                 "invalid_amount",
-                f'amount must be a decimal string such as "{format_minor(0, currency)}"',
+                f'amount must be a decimal string such as "{format_minor(10 ** (places + 1), currency)}"',
                 "amount",
             )
         match = _AMOUNT.fullmatch(amount)

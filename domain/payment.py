@@ -138,6 +138,7 @@ def decide(command: PaymentCommand, payment: Payment) -> list[PaymentEvent]:
             return [PaymentHeldForReview(score=score, reasons=reasons, rules=rules)]
         case ApproveReview(by=by, note=note):
             payment.must_be(S.IN_REVIEW)
+            _must_not_have_expired(payment, command.at)
             return [ReviewApproved(by=by, note=note)]
         case RejectReview(by=by, note=note):
             payment.must_be(S.IN_REVIEW)
@@ -191,10 +192,15 @@ def _expire(command: ExpirePayment, payment: Payment) -> PaymentExpired:
     return PaymentExpired(voided=payment.money(payment.held))
 
 
+def _must_not_have_expired(payment: Payment, at: datetime) -> None:
+    """Its time is up even before anybody has recorded that."""
+    if payment.expires_at is not None and at >= payment.expires_at:
+        raise Conflict("payment_expired", f"payment {payment.payment_id} expired at {payment.expires_at}")
+
+
 def _capture(command: CapturePayment, payment: Payment) -> PaymentEvent:
     payment.must_be(S.AUTHORIZED, S.PARTIALLY_CAPTURED)
-    if payment.expires_at is not None and command.at >= payment.expires_at:
-        raise Conflict("payment_expired", f"payment {payment.payment_id} expired at {payment.expires_at}")
+    _must_not_have_expired(payment, command.at)
     amount = positive(payment.money(payment.uncaptured) if command.amount is None else command.amount)
     if amount > payment.money(payment.uncaptured):
         raise Conflict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import LiteralString
 
 from queries.errors import NotFound
-from queries.money import wire
+from queries.money import in_utc, wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
 from queries.results import PaymentView, UserPaymentSummary, UserTotals
@@ -109,11 +109,12 @@ def payment_of(row: Row) -> PaymentView:
     money: Row = {name: wire(row[name], currency) for name in ("amount", "captured", "refunded", "fee")}
     as_they_are = (
         "payment_id status from_account from_user to_account to_user fee_account capture reference description "
-        "metadata failure_code failure_reason cancel_reason review dispute expires_at authorized_at processed_at "
+        "metadata failure_code failure_reason cancel_reason expires_at authorized_at processed_at "
         "created_at updated_at version"
     )
     return PaymentView(
         **{name: row[name] for name in as_they_are.split()},
+        **{name: in_utc(row[name]) for name in ("review", "dispute")},
         **money,
         currency=currency,
         held=wire(held, currency),

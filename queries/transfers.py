@@ -8,7 +8,7 @@ from typing import LiteralString
 from domain.batch_items import item_of
 from queries.batches import find_item
 from queries.errors import NotFound
-from queries.money import wire
+from queries.money import in_utc, wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
 from queries.results import TransferView, UnderWay
@@ -131,5 +131,5 @@ def transfer_of(row: Row) -> TransferView:
         currency=currency,
         amount=None if currency is None else wire(row["amount"], currency),
         metadata=row["metadata"] or {},
-        legs=tuple(row["legs"]),
+        legs=tuple(in_utc(row["legs"])),
     )

@@ -40,6 +40,11 @@ def test_only_json_is_taken(world: World) -> None:
 def test_every_wrong_field_is_named(world: World) -> None:
     said = problem(world.http.post("/v1/payments", json={"amount": "1.00", "tags": 5}), 422, "missing_field")
     assert {error["field"] for error in said["errors"]} == {"currency", "from_account", "to_account", "tags"}
+    assert said["detail"] == "currency is required"
+    said = problem(world.http.post("/v1/payments", json=[1]), 422, "invalid_field")
+    assert said["detail"] == "the body must be a JSON object"
+    said = problem(world.http.get("/v1/analytics/payments", params={"from": "2026-02-30"}), 422, "invalid_field")
+    assert (said["field"], len(said["errors"])) == ("from", 1)
 
 
 def test_a_correlation_id_goes_through(world: World, running_stack: RunningStack) -> None:

@@ -118,7 +118,10 @@ def test_wrong_payments_name_the_field(world: World) -> None:
     payer, payee, yen = world.account("a", "5.00"), world.account("b"), world.account("c", currency="JPY")
     said = problem(world.pay(payer, payer), 422, "same_account")
     assert (said["field"], said["detail"]) == ("to_account", "cannot transfer to the same account")
-    assert problem(world.pay(payer, payee, "0.00"), 422, "amount_not_positive")["field"] == "amount"
+    for nothing in ("0.00", "0", "-1.00", "-1", 0, -5, -0.5):
+        said = problem(world.pay(payer, payee, nothing), 422, "amount_not_positive")  # type: ignore[arg-type]
+        assert (said["field"], said["detail"]) == ("amount", "amount must be positive")
+    problem(world.pay(payer, payee, 1.5), 422, "invalid_amount")  # type: ignore[arg-type]
     assert problem(world.pay(payer, f"{world.run}-none"), 404, "account_not_found")["field"] == "to_account"
     assert problem(world.pay(f"{world.run}-none", payee), 404, "account_not_found")["field"] == "from_account"
     assert problem(world.pay(payer, yen), 422, "currency_mismatch")["field"] == "currency"

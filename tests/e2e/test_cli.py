@@ -116,7 +116,7 @@ BAD: list[tuple[list[str], int, str]] = [
     (["pay", "a", "b", "1.5", "JPY"], 1, "too many decimals"),
     (["pay", "a", "b"], 2, "Missing argument"),
     (["pay", "a", "b", "1", "EUR", "--meta", "novalue"], 1, "not key=value"),
-    (["capture", "nothing"], 1, "payment does not exist"),
+    (["capture", "nothing"], 1, "payment nothing does not exist"),
     (["capture", "nothing", "5"], 1, "say the currency too"),
     (["refund", "nothing"], 1, "payment does not exist"),
     (["dispute", "open", "nothing", "--reason", "r"], 1, "payment does not exist"),

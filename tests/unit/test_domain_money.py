@@ -45,8 +45,8 @@ def test_codes_that_are_no_money_are_not_in_the_list() -> None:
 @pytest.mark.parametrize(
     ("amount", "currency", "code", "words", "field"),
     [
-        (10.0, "EUR", "invalid_amount", 'must be a decimal string such as "0.00"', "amount"),
-        (10, "JPY", "invalid_amount", 'must be a decimal string such as "0"', "amount"),
+        (10.0, "EUR", "invalid_amount", 'must be a decimal string such as "10.00"', "amount"),
+        (10, "JPY", "invalid_amount", 'must be a decimal string such as "10"', "amount"),
         (True, "EUR", "invalid_amount", "must be a decimal string", "amount"),
         (None, "EUR", "invalid_amount", "must be a decimal string", "amount"),
         (Decimal("10.00"), "EUR", "invalid_amount", "must be a decimal string", "amount"),

@@ -268,6 +268,12 @@ def test_nothing_is_captured_after_the_expiry_and_nothing_expires_before_it() ->
         given(past).when(ExpirePayment(at=early)).fails_with("payment_not_expired", "has not expired yet")
 
 
+def test_nothing_is_approved_after_the_expiry() -> None:
+    early, late = LATER - timedelta(microseconds=1), LATER
+    given("in_review").when(ApproveReview(at=late, by="ops")).fails_with("payment_expired", "p-1 expired at")
+    given("in_review").when(ApproveReview(at=early, by="ops")).then_types("ReviewApproved")
+
+
 # --- cancelling ------------------------------------------------------------
 
 
