@@ -1,8 +1,9 @@
 """Places where a crash test may stop or kill the process. Without TIDEMARK_FAILPOINT nothing happens.
 
-TIDEMARK_FAILPOINT is a comma-separated list of `name` or `name=kill` (SIGKILL to the own process) and
-`name=pause:PATH` (waits until PATH exists; PATH.reached is made first, so that a test knows).
-TIDEMARK_FAILPOINT_ONCE names a file: made before the first kill, and where it exists nobody is killed again.
+TIDEMARK_FAILPOINT is a comma-separated list of `name` or `name=kill` (SIGKILL to the own process),
+`name=stop` (SIGSTOP to it) and `name=pause:PATH` (waits until PATH exists; PATH.reached is made first, so that a
+test knows).
+TIDEMARK_FAILPOINT_ONCE names a file: made before the first signal, and where it exists nobody is sent another.
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ def _parse(text: str) -> dict[str, str]:
     return {name: action or "kill" for name, _, action in pairs}
 
 
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 _ARMED = _parse(os.environ.get("TIDEMARK_FAILPOINT", ""))
 
 
 def hit(name: str) -> None:
-    """Kill the process here, where this failpoint is armed with `kill`."""
-    if _ARMED and _ARMED.get(name) == "kill":
+    """Kill or stop the process here, where this failpoint is armed so."""
+    number = _SIGNALS.get(_ARMED.get(name, "")) if _ARMED else None
+    if number is not None:
         once = os.environ.get("TIDEMARK_FAILPOINT_ONCE")
         if once:
             if Path(once).exists():
                 return
             Path(once).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
 
 
 async def reach(name: str) -> None:

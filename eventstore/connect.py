@@ -21,6 +21,8 @@ CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_MS = 30_000
 # Locks are held for the milliseconds of an append; who waits longer is told, and tries again a few times.
 LOCK_TIMEOUT_MS = 2_000
+# Who was stopped in the middle of a transaction must not hold its locks until he wakes up.
+IDLE_IN_TRANSACTION_MS = 10_000
 RECONNECT_EVERY_S = 0.2
 _DURABLE = {"on", "remote_apply"}
 
@@ -99,6 +101,7 @@ def connection_arguments(url: str, application_name: str) -> dict[str, Any]:
         "synchronous_commit": "on",
         "statement_timeout": STATEMENT_TIMEOUT_MS,
         "lock_timeout": LOCK_TIMEOUT_MS,
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_MS,
     }
     options = " ".join(
         [str(given.get("options") or ""), *(f"-c {key}={value}" for key, value in settings.items())]
@@ -108,6 +111,7 @@ def connection_arguments(url: str, application_name: str) -> dict[str, Any]:
         "keepalives_idle": 30,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
         **given,
         "application_name": application_name,
         "options": options.strip(),

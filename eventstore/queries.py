@@ -91,6 +91,16 @@ ON CONFLICT (stream) DO UPDATE
 # Become the sequencer, if nobody is: a lock of the session, gone with its connection.
 TRY_LEAD: Final = "SELECT pg_try_advisory_lock(8449003)"
 
+# A leader's session is its lease: the server itself ends it, and drops its locks, where it is silent for so many
+# seconds, in a transaction or out of one, or takes twice as long over one transaction (stopped half way through
+# a pipeline, it is in neither). Whoever was stopped (SIGSTOP,
+# a frozen machine) and wakes up then finds itself without the connection it would have written on.
+LEASE_S: Final = 5
+HOLD_LEAD: Final = """
+SELECT set_config('idle_session_timeout', '5s', false),
+    set_config('idle_in_transaction_session_timeout', '5s', false), set_config('transaction_timeout', '10s', false)
+"""
+
 # Number the next appends; see 60_sequence.sql.
 SEQUENCE: Final = "SELECT appends, numbered, head FROM sequence_appends(%(limit)s)"
 

@@ -1,8 +1,9 @@
 """Numbers committed events: position after position, without gaps, in an order no reader can be surprised by.
 
 One leader among any number of processes, by an advisory lock of its session: when the leader dies, Postgres drops
-the lock with its connection and a standby takes over within a second. Two at once would do no harm either (a row
-lock lets one pass at a time); the lock is there so that they do not do the work twice.
+the lock with its connection and a standby takes over within a second; when it is silent for five seconds, Postgres
+ends its session, and it is the same. Two at once would do no harm either (a row lock lets one pass at a time); the
+lock is there so that they do not do the work twice.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Sequencer:
         while not stop.is_set() and not await _leads(connection):
             await _pause(stop, STANDBY_POLL_S)
         self._leads = not stop.is_set()
+        await connection.execute(queries.HOLD_LEAD)
         await connection.execute(queries.LISTEN_APPENDED)
         partitions_due, pause_s = loop.time(), BUSY_POLL_S
         while not stop.is_set():

@@ -1,6 +1,7 @@
 """The projector's connections. All writing of a view happens on the very connection that holds its lock.
 
-So whoever loses the connection loses the lock and the means to write at the same moment.
+So whoever loses the connection loses the lock and the means to write at the same moment. A leader that is silent
+loses it, too: see HOLD_LEAD in eventstore/queries.py.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ _KEEPALIVE: dict[str, Any] = {
 
 # synchronous_commit: a view and its checkpoint are lost together or not at all, so a crash of the server costs
 # some catching up and nothing else. Plans: statements are prepared while the tables are small; without these the
-# plan of the first batches (scan the whole table) would still be used when the tables are large.
+# plan of the first batches (scan the whole table) would still be used when the tables are large. Limits: a rebuild
+# that was stopped in the middle of its swap must not hold up the projector for ever.
 _SESSION = """
 SELECT set_config('synchronous_commit', 'off', false), set_config('jit', 'off', false),
        set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
        set_config('enable_mergejoin', 'off', false), set_config('timezone', 'UTC', false),
-       set_config('client_min_messages', 'warning', false)
+       set_config('client_min_messages', 'warning', false),
+       set_config('lock_timeout', '10s', false), set_config('idle_in_transaction_session_timeout', '10s', false)
 """
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from eventstore import queries
 from eventstore.events import RecordedEvent
 from projections.builds import clear_leftovers, create_build, install, load_parked
 from projections.connecting import Connect, leader_lock, rebuild_lock, try_lock
@@ -93,9 +94,11 @@ class Runner:
             await _pause(stop, self._settings.standby_poll_s)
             if stop.is_set():
                 return
+        await connection.execute(queries.HOLD_LEAD)
         self.leading = True
         self._log.info("projection_leading")
         for view in self._views:
+            await self._still_there(connection)
             await self._clear(view)
         while not stop.is_set():
             tracks = await self._tracks(connection)
@@ -264,8 +267,9 @@ class Runner:
             track.failures = 0
 
     async def _still_there(self, connection: Connection) -> None:
-        """Raises where the connection is gone, and with it our lock. A crash of Postgres also takes the commits of
-        the last moments, which are there to be made again at once and not when the next event comes.
+        """Raises where the connection is gone, and with it our lock; Postgres ends one that is silent (HOLD_LEAD).
+        A crash of Postgres also takes the commits of the last moments, which are there to be made again at once
+        and not when the next event comes.
         """
         if time.monotonic() >= self._look_at:
             await connection.execute("SELECT")

@@ -26,15 +26,20 @@ ERROR_LIMIT = 2000
 
 
 async def commit(connection: Connection, works: Sequence[Work]) -> None:
-    """One round trip. Raises CheckpointMoved's SQLSTATE, a transient error, or the handler's own."""
+    """Raises CheckpointMoved's SQLSTATE, a transient error, or the handler's own.
+
+    All in one round trip but for the ends of the transaction: after a pipeline that ends with COMMIT the server
+    may not count the session's idle time (a flush can follow the sync), and that time is the leader's lease.
+    """
     tracks = [work.track for work in works]
-    async with connection.pipeline(), connection.transaction():
-        await _advance(connection, works)
-        for work in works:
-            if work.statements or work.followers:
-                await _use(connection, work.track)
-                await _run(connection, work.statements)
-                await _park(connection, work.track, [_letter(event, "follower") for event in work.followers])
+    async with connection.transaction():
+        async with connection.pipeline():
+            await _advance(connection, works)
+            for work in works:
+                if work.statements or work.followers:
+                    await _use(connection, work.track)
+                    await _run(connection, work.statements)
+                    await _park(connection, work.track, [_letter(event, "follower") for event in work.followers])
         hit("projection:before_commit")
     for work, track in zip(works, tracks, strict=True):
         track.position = work.upto
