@@ -17,7 +17,7 @@ STAMP := $(VENV)/.installed-from-lock
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed-from-lock
 
-.PHONY: help demo up test test-large soak check bench bench-quick openapi lock clean
+.PHONY: help demo up test test-large soak simulate check bench bench-quick openapi lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,11 @@ FAULTS ?= all
 soak: $(STAMP)  ## Throw faults at everything while a bank checker watches (DURATION=30m SEED=… FAULTS=…)
 	@$(BIN)/python -m stack.prefetch
 	@$(BIN)/python -m tests.chaos --duration $(DURATION) --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(SOAK)
+
+SEEDS ?= 5000
+FIRST ?= 1
+simulate: $(STAMP)  ## Run SEEDS=5000 simulated stories (FIRST=1); a failing one is shrunk and can be replayed
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 check: $(STAMP)  ## Format, lint, types, import boundaries, dead code
 	@$(BIN)/ruff format --check .

@@ -1,0 +1,52 @@
+"""All chance of a run comes from here: one seed, and nothing else decides.
+
+Each draw is named by what it decides and how often that was decided before, and depends on no other draw. So a run
+from which one fault is taken away goes on as before wherever it can, which is what makes shrinking work.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Chance:
+    """`kept` names the elements (faults, wishes) that may happen; None: all of them. `met` are those that did."""
+
+    def __init__(self, seed: int, kept: frozenset[str] | None = None) -> None:
+        self._seed = str(seed).encode()
+        self._kept = kept
+        self._drawn: Counter[str] = Counter()
+        self.met: list[str] = []
+
+    def fraction(self, what: str) -> float:
+        """From 0 to below 1, evenly."""
+        self._drawn[what] += 1
+        digest = blake2b(f"{what}#{self._drawn[what]}".encode(), digest_size=7, key=self._seed).digest()
+        return float(int.from_bytes(digest, "big")) / float(1 << 56)
+
+    def between(self, what: str, least: float, most: float) -> float:
+        return least + (most - least) * self.fraction(what)
+
+    def number(self, what: str, least: int, most: int) -> int:
+        """Both ends included."""
+        return least + int(self.fraction(what) * (most - least + 1))
+
+    def one_of(self, what: str, choices: Sequence[T]) -> T:
+        return choices[int(self.fraction(what) * len(choices))]
+
+    def strikes(self, what: str, probability: float) -> bool:
+        """Whether a fault happens here. Such a fault is an element: shrinking may take it away."""
+        hit = self.fraction(what) < probability
+        return hit and self.happens(f"{what}#{self._drawn[what]}")
+
+    def happens(self, element: str) -> bool:
+        """Whether an element that the seed calls for happens in this run."""
+        if self._kept is not None and element not in self._kept:
+            return False
+        self.met.append(element)
+        return True
