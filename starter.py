@@ -14,6 +14,7 @@ import typer
 from cli import (
     accounts,
     api,
+    backup,
     batch,
     bench,
     demo,
@@ -38,7 +39,7 @@ app = typer.Typer(
 app.add_typer(accounts.app, name="account")
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(fraud.app, name="fraud")
-for group in (demo, payments, transfers, batch, transfer_batches, look, operate, local, api, bench):
+for group in (demo, payments, transfers, batch, transfer_batches, look, operate, local, backup, api, bench):
     group.register(app)
 
 

