@@ -19,6 +19,11 @@ LAG: LiteralString = """
 SELECT view, lag_events, lag_ms, dead_letters, head_position, unsequenced_events
   FROM read.lag WHERE status = 'live'
 """
+# Whether the last segment of WAL that was offered to the archive did not get there.
+ARCHIVE: LiteralString = """
+SELECT last_failed_time IS NOT NULL AND last_failed_time > coalesce(last_archived_time, '-infinity')
+  FROM pg_stat_archiver
+"""
 
 _log = structlog.get_logger()
 
@@ -39,6 +44,9 @@ class Metrics:
         self._unsequenced = Gauge(
             "tidemark_unsequenced_events", "Committed events without a position", registry=registry
         )
+        self._archive = Gauge(
+            "tidemark_wal_archive_failing", "1 while WAL does not reach the archive", registry=registry
+        )
 
     async def run(self, connect: Connect, stop: asyncio.Event) -> None:
         """Never raises but CancelledError."""
@@ -54,6 +62,7 @@ class Metrics:
 
     async def sample(self, connection: Connection) -> None:
         """Read the lag once and set every gauge."""
+        self._archive.set(await archive_fails(connection))
         rows = await (await connection.execute(LAG)).fetchall()
         for view, events, lag_ms, dead, head, unsequenced in rows:
             self._events.labels(view).set(events)
@@ -61,6 +70,11 @@ class Metrics:
             self._dead.labels(view).set(dead)
             self._head.set(head)
             self._unsequenced.set(unsequenced)
+
+
+async def archive_fails(connection: Connection) -> bool:
+    """Whether WAL is offered to an archive that does not take it."""
+    return await (await connection.execute(ARCHIVE)).fetchone() == (True,)
 
 
 async def _pause(stop: asyncio.Event) -> None:
