@@ -114,6 +114,7 @@ def _metadata(command: LedgerCommand[Result]) -> dict[str, str]:
 
 def fingerprint(content: BaseModel) -> bytes:
     """What tells a repeat of a command from another one under the same key: not when, on whose trace or on which
-    condition it came.
+    condition it came. Nor what was left at its default, so that a new field changes no command of before.
     """
-    return hashlib.sha256(content.model_dump_json(exclude={"at", "trace", "if_version"}).encode()).digest()
+    told = content.model_dump_json(exclude={"at", "trace", "if_version"}, exclude_defaults=True)
+    return hashlib.sha256(told.encode()).digest()

@@ -20,6 +20,7 @@ from benchmarks.measuring import BrokenInvariant, tell
 from cli.local import stack_config
 from commands.accounts import AccountCommands
 from domain.money import Money
+from eventstore.lookups import Lookups
 from eventstore.migrate import migrate
 from operations.audit import Audit
 from operations.verify import Verifier
@@ -91,6 +92,7 @@ class Stand:
             ledger=self.books.ledger,
             store=self.books.store,
             items=BatchItemTable(self.books.pool),
+            lookups=Lookups(self.books.pool),
             database_url=self.info.database,
             projector_url=self.info.projector_database,
             task_queue=Settings().task_queue,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
+import orjson
 import typer
 from rich.markup import escape
 
 from activities.batch_items import BatchItemTable
-from cli.output import REFUSED, JsonOption, console, errors, print_json, print_table
+from cli.output import REFUSED, JsonOption, console, errors, fail, print_fields, print_json, print_table
 from cli.reading import open_reader
 from cli.session import DATA, DataOption, Session, run
-from operations.histories import check_histories
-from operations.repair import Repaired
-from operations.repair import repair as repair_all
+from eventstore.events import RecordedEvent
+from eventstore.lookups import Lookups
+from operations.remedies import remedy
+from operations.repair import LogDamaged, Repaired, Repairer
 from operations.verify import Check, Verifier
 from projections.catalogue import VIEWS, view_named
 from projections.connecting import connector
@@ -24,6 +26,7 @@ from projections.dead_letters import (
     retry_dead_letter,
     show_dead_letter,
     skip_dead_letter,
+    waiting_behind,
 )
 from projections.rebuild import Rebuilt
 from projections.rebuild import rebuild as rebuild_view
@@ -106,6 +109,7 @@ def verifier(session: Session) -> Verifier:
         session.books.ledger,
         session.books.store,
         BatchItemTable(session.books.pool),
+        Lookups(session.books.pool),
         session.info.database,
         session.info.projector_database or session.info.database,
         session.settings.task_queue,
@@ -123,6 +127,8 @@ def print_check(check: Check) -> None:
         console.print(f"       {sentence(total)}", soft_wrap=True)
     for finding in check.findings[:20]:
         errors.print(f"     {finding.code} at {escape(finding.where)}: {escape(finding.message)}", soft_wrap=True)
+    for mend in dict.fromkeys(remedy(finding.code) for finding in check.findings):
+        errors.print(f"     → {mend}", soft_wrap=True)
 
 
 def sentence(total: dict[str, str]) -> str:
@@ -133,23 +139,35 @@ def sentence(total: dict[str, str]) -> str:
     )
 
 
-def repair(as_json: JsonOption = False, data: DataOption = DATA) -> None:
-    """Restart the workflows of payments and transfers that are open but have none."""
+def repair(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: JsonOption = False,
+    data: DataOption = DATA,
+) -> None:
+    """Mend what `verify` finds, from the log; exit 1 where something could not be mended."""
 
     async def work(session: Session) -> list[Repaired]:
-        open_streams = await verifier(session).open_streams()
-        _, findings = await check_histories(
-            session.temporal, session.books.ledger, open_streams, session.settings.task_queue
-        )
-        return await repair_all(session.temporal, session.books.store, session.settings, findings)
+        done = []
+        async for one in Repairer(verifier(session), session.settings).run(dry_run):
+            done.append(one)
+            if not as_json:
+                mark = "[red]FAIL[/red] " if one.failed else ""
+                console.print(
+                    f"{mark}{escape(one.code)} at {escape(one.where)}: {escape(one.what)}", soft_wrap=True
+                )
+        return done
 
-    repaired = run(data, as_json, work)
+    try:
+        done = run(data, as_json, work)
+    except LogDamaged as damage:
+        raise fail("log_damaged", str(damage), REFUSED, as_json) from None
+    failed = sum(one.failed for one in done)
     if as_json:
-        print_json({"repaired": repaired})
-        return
-    for one in repaired:
-        console.print(f"restarted {one.workflow_id} (its order was found in its {one.order_from})")
-    console.print(f"workflows restarted: {len(repaired)}")
+        print_json({"dry_run": dry_run, "repaired": done})
+    else:
+        console.print(f"{'to repair' if dry_run else 'repaired'}: {len(done) - failed}; failed: {failed}")
+    if failed:
+        raise typer.Exit(REFUSED)
 
 
 def rebuild(
@@ -203,15 +221,44 @@ def letters_list(
 
 @letters_app.command("show")
 def letters_show(letter: LetterArgument, as_json: JsonOption = False, data: DataOption = DATA) -> None:
-    """One dead letter and its event."""
+    """One dead letter: its event, the error, and what waits behind it."""
 
-    async def work(session: Session) -> dict[str, Any]:
+    async def work(session: Session) -> tuple[DeadLetter, list[DeadLetter], RecordedEvent]:
         async with connector(session.info.projector_database, "tidemark-cli")() as connection:
             found = await show_dead_letter(connection, letter)
+            behind = await waiting_behind(connection, found)
         [event] = (await session.books.store.read(found.position - 1, 1))[:1]
-        return {"dead_letter": found, "event": {"type": event.type, "data": event.data}}
+        return found, behind, event
 
-    print_json(run(data, as_json, work))
+    found, behind, event = run(data, as_json, work)
+    if as_json:
+        told = {"type": event.type, "schema_version": event.schema_version, "recorded_at": event.recorded_at}
+        told |= {"version": event.version, "data": event.data, "metadata": event.metadata}
+        print_json({"dead_letter": found, "event": told, "waiting": behind})
+        return
+    print_fields(
+        f"Dead letter {found.id}",
+        {
+            "view": found.view,
+            "status": found.status,
+            "stream": f"{event.stream}@{event.version}",
+            "position": found.position,
+            "event": f"{event.type} version {event.schema_version}",
+            "recorded_at": event.recorded_at.isoformat(),
+            "data": orjson.dumps(event.data).decode(),
+            "metadata": orjson.dumps(event.metadata).decode(),
+            "attempts": found.attempts,
+            "first_failed_at": found.first_failed_at.isoformat(),
+            "last_failed_at": found.last_failed_at.isoformat(),
+            "error": f"{found.error_class}: {found.error}" if found.error else None,
+        },
+    )
+    print_table(
+        f"{len(behind)} events wait behind it",
+        ["id", "position", "type"],
+        [(x.id, x.position, x.type) for x in behind],
+        right=["id", "position"],
+    )
 
 
 @letters_app.command("retry")

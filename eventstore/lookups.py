@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from eventstore.attempts import retried
 from eventstore.connect import Pool
-from eventstore.events import APPEND_BITS, MAX_EVENTS_PER_APPEND, RecordedEvent, StoredCommand
+from eventstore.events import APPEND_BITS, MAX_EVENTS_PER_APPEND, RecordedEvent, Snapshot, StoredCommand
 
 # What is remembered of many commands at once.
 FIND_COMMANDS: Final = """
@@ -41,6 +41,9 @@ FROM events e LEFT JOIN positions p ON p.id = e.id
 WHERE e.id BETWEEN %(first_id)s AND %(last_id)s ORDER BY e.id
 """
 
+# Those of many streams that exist.
+EXISTING: Final = "SELECT stream FROM streams WHERE stream = ANY (%(streams)s::text[])"
+
 # A stream's version; no row for one that does not exist.
 VERSION: Final = "SELECT version FROM streams WHERE stream = %(stream)s"
 
@@ -65,12 +68,21 @@ FROM events e JOIN chosen ON e.version = chosen.version
 WHERE e.stream = %(stream)s ORDER BY e.version
 """
 
+# Snapshots that today's code would use, in the order of their streams.
+SNAPSHOTS: Final = """
+SELECT stream, version, state_version, state, last_hash FROM snapshots
+WHERE stream > %(after)s AND state_version > 0 ORDER BY stream LIMIT %(limit)s
+"""
+
+# Never use this snapshot again; the next one replaces it.
+DISCARD_SNAPSHOT: Final = "UPDATE snapshots SET state_version = 0 WHERE stream = %(stream)s RETURNING stream"
+
 LATEST: Final = 2**62
 END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class Lookups:
-    """Reads only. All methods may raise StoreUnavailable."""
+    """All methods may raise StoreUnavailable."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -104,6 +116,10 @@ class Lookups:
         """All that was stored together with an event."""
         return await self.append(event.append_id)
 
+    async def existing(self, streams: Sequence[str]) -> set[str]:
+        """Those of the streams that have events."""
+        return {row[0] for row in await self._rows(EXISTING, {"streams": list(streams)})}
+
     async def version(self, stream: str) -> int:
         """How many events the stream has; 0 where it does not exist."""
         rows = await self._rows(VERSION, {"stream": stream})
@@ -121,6 +137,14 @@ class Lookups:
             "instant": instant or END_OF_TIME,
         }
         return [RecordedEvent(*row) for row in await self._rows(DIGEST, wanted)]
+
+    async def snapshots(self, after_stream: str, limit: int) -> list[Snapshot]:
+        """Kept states, by stream; those of an older state_version too."""
+        return [Snapshot(*row) for row in await self._rows(SNAPSHOTS, {"after": after_stream, "limit": limit})]
+
+    async def discard_snapshot(self, stream: str) -> bool:
+        """Whether there was one. Who has read it keeps what was read; nobody reads it again."""
+        return bool(await self._rows(DISCARD_SNAPSHOT, {"stream": stream}))
 
     async def _rows(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         async def fetch() -> list[tuple[Any, ...]]:

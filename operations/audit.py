@@ -25,7 +25,11 @@ from domain.errors import DomainError
 from domain.fraud_case_messages import CaseApproved, CaseOpened, CaseRejected, CaseWithdrawn
 from domain.leg import AnyEvent
 from domain.money import format_minor
+from domain.payment_legs import dispute_hold
 from domain.payment_messages import (
+    DisputeLost,
+    DisputeOpened,
+    DisputeWon,
     FraudCheckPassed,
     PaymentAuthorized,
     PaymentHeldForReview,
@@ -87,6 +91,7 @@ class Audit:
     batches: dict[str, Batch] = field(default_factory=dict)
     open_payments: set[str] = field(default_factory=set)
     open_cases: set[str] = field(default_factory=set)
+    open_disputes: set[str] = field(default_factory=set)
     flows: dict[str, Totals] = field(default_factory=lambda: defaultdict(Totals))
     events: int = 0
 
@@ -125,9 +130,10 @@ class Audit:
         return dict(sorted(totals.items()))
 
     def open_streams(self) -> set[str]:
-        """The payments, transfers, fraud cases and batches that something must drive on."""
+        """The ids of the workflows that must be running: of payments, transfers, disputes, cases and batches."""
         batches = {stream for stream, state in self.batches.items() if state.status not in batch.FINAL}
-        return self.open_payments | self.open_transfers.keys() | self.open_cases | batches
+        others = self.open_payments | self.open_disputes | self.open_cases
+        return others | self.open_transfers.keys() | batches
 
     def close(self) -> list[Finding]:
         """All findings, the sums included."""
@@ -162,6 +168,10 @@ class Audit:
             self.open_payments.add(stream)
         else:
             self.open_payments.discard(stream)
+        if isinstance(event, DisputeOpened):
+            self.open_disputes.add(dispute_hold(id_of(stream)))
+        elif isinstance(event, DisputeWon | DisputeLost):
+            self.open_disputes.discard(dispute_hold(id_of(stream)))
 
     def _see_case(self, stream: str, event: AnyEvent) -> None:
         if isinstance(event, CaseOpened):

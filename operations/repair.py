@@ -1,132 +1,206 @@
-"""`starter.py repair`: whatever is open in the log and has no running workflow gets one again.
+"""`starter.py repair`: mends what a fault, a restore or a hand has left wrong, each thing from the log.
 
-Running a workflow a second time is safe: every step has its own key, so what was done is found done, and the
-workflow goes on from where the events say it is.
+The log is the truth and is never changed. What follows from it is made anew: a workflow is run again (every step
+has its own key, so what was done is found done), a view is built again, a snapshot is thrown away. Safe at any
+time, and to repeat.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+import psycopg
 from temporalio.client import Client
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from activities.fraud_steps import CaseOrder
 from activities.search import search_attributes
-from activities.steps import BatchOrder, PaymentOrder, TransferOrder
 from commands.running import no_such_workflow
-from domain.batch_messages import BatchAccepted
-from domain.catalogue import decode
-from domain.fraud_case_messages import CaseOpened
-from domain.payment_messages import PaymentInitiated
-from domain.streams import BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of
-from domain.transfer_messages import TransferInitiated
+from eventstore.sequencer import sequence_once
 from eventstore.store import EventStore
 from eventstore.verify import Finding
+from operations.engine import drop_orphan, end_leader
+from operations.orders import RUNS, NoOrder, given_order, kind_of
+from operations.verify import Check, Verifier
+from projections.catalogue import VIEWS, view_named
+from projections.dead_letters import retry_dead_letter
+from projections.errors import NoSuchDeadLetter, ProjectionError
+from projections.rebuild import rebuild
 from settings import Settings
 
-REPAIRABLE = "workflow_missing"
 
-Order = PaymentOrder | TransferOrder | CaseOrder | BatchOrder
-ORDERS: dict[str, type[Order]] = {
-    PAYMENT: PaymentOrder,
-    TRANSFER: TransferOrder,
-    FRAUD_CASE: CaseOrder,
-    BATCH: BatchOrder,
-}
-WORKFLOWS = {
-    PAYMENT: "PaymentWorkflow",
-    TRANSFER: "TransferWorkflow",
-    FRAUD_CASE: "FraudCaseWorkflow",
-    BATCH: "BatchTransferWorkflow",
-}
+class LogDamaged(Exception):
+    """The log itself is wrong: nothing is made anew from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """A workflow that runs again. `order_from` says where its order was found: `history` or `events`."""
+    """What was done about a finding, or would be. `failed`: it could not be done, and why."""
 
-    workflow_id: str
-    order_from: str
-
-
-async def repair(client: Client, store: EventStore, settings: Settings, findings: list[Finding]) -> list[Repaired]:
-    """Restarts the workflow of each finding `workflow_missing`; other findings are not for a machine to mend."""
-    return [
-        await restart(client, store, settings, finding.where) for finding in findings if finding.code == REPAIRABLE
-    ]
+    code: str
+    where: str
+    what: str
+    failed: bool = False
 
 
-async def restart(client: Client, store: EventStore, settings: Settings, stream: str) -> Repaired:
-    """Runs the stream's workflow again, with the order it was first given."""
-    order = await _order_from_history(client, stream)
-    order_from = "events" if order is None else "history"
-    if order is None:
-        order = await _order_from_events(store, stream)
-    summary, accounts = _told_of(order)
-    await client.start_workflow(
-        WORKFLOWS[category_of(stream)],
-        order,
-        id=stream,
-        task_queue=settings.task_queue,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        task_timeout=timedelta(seconds=settings.workflow_task_timeout_s),
-        static_summary=f"{summary} (repaired)",
-        search_attributes=search_attributes(category_of(stream), "repaired", *accounts),
-    )
-    return Repaired(stream, order_from)
+@dataclass(frozen=True, slots=True)
+class Repairer:
+    """Mends what its verifier finds."""
+
+    verifier: Verifier
+    settings: Settings
+
+    async def run(self, dry: bool = False) -> AsyncIterator[Repaired]:
+        """Check, mend, and go on with what builds upon it. `dry`: only say what would be done.
+
+        Raises LogDamaged where the log cannot be relied on.
+        """
+        log = await self.verifier.log()
+        if not log.ok:
+            first = log.findings[0]
+            raise LogDamaged(f"{first.code} at {first.where}: {first.message}: restore a backup")
+        done: set[tuple[str, str]] = set()
+        for look, again in self._looks():
+            for finding in (await look()).findings:
+                once = _once(finding)
+                if once in done or finding.code not in _PLANS:
+                    continue
+                done.add(once)
+                plan = Repaired(finding.code, once[1], _PLANS[finding.code].format(where=once[1]))
+                one = plan if dry else await self._mend(finding.code, once[1])
+                if one.failed and again:
+                    done.discard(once)
+                else:
+                    yield one
+
+    def _looks(self) -> list[tuple[Callable[[], Awaitable[Check]], bool]]:
+        """Checks in the order in which one thing rests on another; True where a later one tries again what failed.
+
+        A parked event is retried first, which costs little. Where a view itself was wrong, its rebuild settles
+        what was parked for it.
+        """
+        verifier = self.verifier
+
+        async def histories() -> Check:
+            _, audit = await verifier.conservation()
+            return await verifier.histories(audit.open_streams())
+
+        def view(name: str) -> Callable[[], Awaitable[Check]]:
+            return lambda: verifier.view(name)
+
+        return [
+            (verifier.snapshots, False),
+            (verifier.engine, False),
+            (verifier.engine, False),  # what was numbered just now, the views have to take in
+            (verifier.dead_letters, True),
+            *((view(name), False) for name in VIEWS),
+            (verifier.dead_letters, False),
+            (histories, False),
+        ]
+
+    async def _mend(self, code: str, where: str) -> Repaired:
+        try:
+            return Repaired(code, where, await self._mended(code, where))
+        except (NoOrder, ProjectionError, psycopg.errors.InsufficientPrivilege) as error:
+            return Repaired(code, where, str(error), failed=True)
+
+    async def _mended(self, code: str, where: str) -> str:
+        verifier = self.verifier
+        match code:
+            case "snapshot_differs":
+                await verifier.lookups.discard_snapshot(where)
+                return "the snapshot was discarded: restart workers and APIs, they may have read it"
+            case "log_not_numbered":
+                async with verifier.connect() as connection:
+                    numbered = 0
+                    while appends := await sequence_once(connection):
+                        numbered += appends
+                return f"{numbered} appends were numbered"
+            case "leader_stuck":
+                async with verifier.connect() as connection:
+                    ended = await end_leader(connection, where)
+                return f"its session was ended: pid {' '.join(map(str, ended))}"
+            case "build_orphaned":
+                async with verifier.connect() as connection:
+                    gone = await drop_orphan(connection, where)
+                return "the build was dropped" if gone else "somebody is building that view now"
+            case "dead_letter":
+                return await self._retry(int(where))
+            case "view_missing" | "view_behind" | "view_ahead" | "view_differs" | "view_broken":
+                built = await rebuild(view_named(where), verifier.connect, verifier.store)
+                return f"rebuilt: build {built.build} is live at position {built.position}"
+            case "workflow_behind":
+                return await end_workflow(verifier.client, where)
+            case _:
+                return await restart(verifier.client, verifier.store, self.settings, where)
+
+    async def _retry(self, letter: int) -> str:
+        try:
+            retried = await retry_dead_letter(letter, VIEWS, self.verifier.connect, self.verifier.store)
+        except NoSuchDeadLetter:
+            return "it is open no more"
+        if retried.error is not None:
+            raise ProjectionError(f"failed again: {retried.error}; `dead-letters show {letter}`")
+        return f"view {retried.view} has taken in {retried.done} events of {retried.stream}"
 
 
-def _told_of(order: Order) -> tuple[str, tuple[str, ...]]:
-    """What the web UI shows of it, and the accounts it can be found by."""
-    match order:
-        case CaseOrder():
-            return f"fraud case about {order.subject or order.account_id}", ()
-        case BatchOrder():
-            return f"batch {order.batch_id}", ()
-        case _:
-            accounts = (order.from_account, order.to_account)
-            return f"{order.amount} {order.from_account} → {order.to_account}", accounts
+def _once(finding: Finding) -> tuple[str, str]:
+    """What is mended by one deed has one name: a view is rebuilt once, whatever is wrong with it."""
+    if finding.code.startswith("view_"):
+        return "view", finding.where.partition(".")[0]
+    return finding.code, finding.where
 
 
-async def _order_from_history(client: Client, stream: str) -> Order | None:
-    """The input of the latest run; None where Temporal has forgotten it."""
-    handle = client.get_workflow_handle(stream)
+_PLANS = {
+    "snapshot_differs": "discard the snapshot of {where}",
+    "log_not_numbered": "give every event that has none its position",
+    "leader_stuck": "end the session that holds the place of the {where} leader",
+    "build_orphaned": "drop {where}",
+    "dead_letter": "retry dead letter {where} and what waits behind it",
+    "view_missing": "build view {where}",
+    "view_behind": "rebuild view {where}",
+    "view_ahead": "rebuild view {where}",
+    "view_differs": "rebuild view {where}",
+    "view_broken": "rebuild view {where}",
+    "workflow_missing": "run {where} again",
+    "workflow_ahead": "end the workflow {where} and run it again from the log",
+    "workflow_failing": "end the workflow {where} and run it again from the log",
+    "workflow_behind": "end the workflow {where}",
+    "order_without_events": "run {where} again: it was acknowledged and the log has lost it",
+}
+
+
+async def restart(client: Client, store: EventStore, settings: Settings, workflow_id: str) -> str:
+    """Runs the workflow again, with the order it was first given; one that runs is ended. Raises NoOrder."""
+    given = await given_order(client, store, workflow_id)
+    if given.opened_by is not None and not await store.load(given.opened_by):
+        await end_workflow(client, workflow_id)
+        return f"the workflow was ended: {given.opened_by} opens it again"
     try:
-        async for event in handle.fetch_history_events(page_size=1):
-            payloads = event.workflow_execution_started_event_attributes.input.payloads
-            [order] = await client.data_converter.decode(payloads, [ORDERS[category_of(stream)]])
-            return order if isinstance(order, Order) else None
+        await client.start_workflow(
+            RUNS[kind_of(workflow_id)],
+            args=list(given.arguments),
+            id=workflow_id,
+            task_queue=settings.task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+            task_timeout=timedelta(seconds=settings.workflow_task_timeout_s),
+            static_summary=f"{given.summary} (repaired)",
+            search_attributes=search_attributes(kind_of(workflow_id), "repaired", *given.accounts),
+        )
+    except WorkflowAlreadyStartedError:
+        return "somebody has just started it"
+    return f"runs again; its order was found in its {given.source}"
+
+
+async def end_workflow(client: Client, workflow_id: str) -> str:
+    """Of something that the log says is over."""
+    try:
+        await client.get_workflow_handle(workflow_id).terminate("over in the log (repaired)")
     except RPCError as fault:
         if not no_such_workflow(fault):
             raise
-    return None
-
-
-async def _order_from_events(store: EventStore, stream: str) -> Order:
-    record = (await store.load(stream))[0]
-    first = decode(record.stream, record.type, record.schema_version, record.data)
-    actor = str(record.metadata.get("actor", "system"))
-    fields = dict(first)
-    match first:
-        case PaymentInitiated():
-            names = PaymentOrder.model_fields.keys() & fields.keys()
-            expires_in_s = round((first.expires_at - record.recorded_at).total_seconds())
-            given = {name: fields[name] for name in names}
-            return PaymentOrder(**given, actor=actor, expires_in_s=expires_in_s)
-        case TransferInitiated():
-            names = TransferOrder.model_fields.keys() & fields.keys()
-            return TransferOrder(**{name: fields[name] for name in names}, actor=actor)
-        case CaseOpened():
-            return CaseOrder(case_id=first.case_id, source=first.source, **_about(first), actor=actor)
-        case BatchAccepted():
-            return BatchOrder(batch_id=first.batch_id, actor=actor)
-        case _:
-            raise ValueError(f"{stream} does not begin with its initiation: nothing can be restarted")
-
-
-def _about(opened: CaseOpened) -> dict[str, str]:
-    """Its subject; where it has none, its account."""
-    return {"account_id": opened.account_id} if opened.subject is None else {"subject": opened.subject}
+    return "the workflow was ended: the log says that it is over"

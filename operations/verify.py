@@ -1,36 +1,44 @@
 """`starter.py verify`: do the promises hold, on everything there is?
 
-Six checks, each on its own: the log (hash chains, versions, positions), conservation counted anew, the items of
-batches against what was accepted, the views against a rebuild, Temporal's workflows against the log, and what is
-parked.
+Each check stands on its own: the log (hash chains, versions, positions), conservation counted anew, the items of
+batches against what was accepted, snapshots, the projector's own state, the views against a rebuild, what is
+parked, Temporal's workflows against the log, and whether backups get what they need. Nothing is changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
+import psycopg
 from temporalio.client import Client
 
 from activities.batch_items import BatchItemTable
 from activities.ledger import Ledger
 from domain.batch import Batch
+from eventstore.lookups import Lookups
 from eventstore.store import EventStore
 from eventstore.verify import Finding, LogVerifier
 from operations.audit import Audit
-from operations.histories import check_histories
+from operations.engine import check_engine
+from operations.histories import Histories
+from operations.remedies import remedy
+from operations.snapshots import check_snapshots
 from projections.catalogue import VIEWS
 from projections.compare import Comparison, compare
-from projections.connecting import connector
+from projections.connecting import Connect, connector
 from projections.dead_letters import list_dead_letters
 from projections.errors import ProjectionError
+from projections.metrics import archive_fails
 
 BATCH = 2000
 MAX_FINDINGS = 100
 """Of one check; there is no use in naming more of what is that broken."""
 
 Progress = Callable[[str], None]
+
+_ARCHIVER: LiteralString = "SELECT archived_count, failed_count, last_failed_wal FROM pg_stat_archiver"
 
 
 @dataclass(slots=True)
@@ -46,7 +54,9 @@ class Check:
         return not self.findings
 
     def wire(self) -> dict[str, Any]:
-        shown = [{"code": f.code, "where": f.where, "message": f.message} for f in self.findings]
+        shown = [
+            {"code": f.code, "where": f.where, "message": f.message, "mend": remedy(f.code)} for f in self.findings
+        ]
         return {"name": self.name, "ok": self.ok, **self.looked_at, "findings": shown[:MAX_FINDINGS]}
 
 
@@ -58,33 +68,40 @@ class Verifier:
     ledger: Ledger
     store: EventStore
     items: BatchItemTable
+    lookups: Lookups
     database_url: str
     projector_url: str
     task_queue: str
 
+    @property
+    def connect(self) -> Connect:
+        return connector(self.projector_url, "tidemark-verify")
+
     async def checks(self, progress: Progress) -> AsyncIterator[Check]:
         """Each check as it is done."""
         progress("the log")
-        yield await self._log()
+        yield await self.log()
         progress("conservation")
-        conservation, audit = await self._conservation()
+        conservation, audit = await self.conservation()
         yield conservation
         progress("batches")
-        yield await self._batches(audit.batches)
+        yield await self.batches(audit.batches)
+        progress("snapshots")
+        yield await self.snapshots()
+        progress("the projector")
+        yield await self.engine()
         for name in VIEWS:
             progress(f"view {name}")
-            yield await self._view(name)
-        progress("workflow histories")
-        yield await self._histories(audit.open_streams())
+            yield await self.view(name)
         progress("dead letters")
-        yield await self._dead_letters()
+        yield await self.dead_letters()
+        progress("workflow histories")
+        yield await self.histories(audit.open_streams())
+        progress("backups")
+        yield await self.archive()
 
-    async def open_streams(self) -> set[str]:
-        """The payments, transfers and batches that something must drive on."""
-        _, audit = await self._conservation()
-        return audit.open_streams()
-
-    async def _log(self) -> Check:
+    async def log(self) -> Check:
+        """Hash chains, versions, positions."""
         verifier = LogVerifier(self.database_url)
         findings = [finding async for finding in verifier.findings()]
         counts = verifier.counts
@@ -96,7 +113,8 @@ class Verifier:
         }
         return Check("log", looked_at, findings)
 
-    async def _conservation(self) -> tuple[Check, Audit]:
+    async def conservation(self) -> tuple[Check, Audit]:
+        """The sums, and what is open; counted from every event that has a position."""
         audit, position = Audit(), 0
         while events := await self.store.read(position, BATCH):
             for event in events:
@@ -105,7 +123,7 @@ class Verifier:
         totals = [total.wire(currency) for currency, total in audit.conservation().items()]
         return Check("conservation", {"events": audit.events, "currencies": totals}, audit.close()), audit
 
-    async def _batches(self, batches: dict[str, Batch]) -> Check:
+    async def batches(self, batches: dict[str, Batch]) -> Check:
         """What they ask for is what was accepted."""
         check = Check("batches", {"batches": len(batches)})
         for stream, batch in sorted(batches.items()):
@@ -115,29 +133,61 @@ class Verifier:
                 check.findings.append(Finding("batch_items_changed", stream, found))
         return check
 
-    async def _view(self, name: str) -> Check:
+    async def snapshots(self) -> Check:
+        """Kept states against their streams."""
+        compared, findings = await check_snapshots(self.lookups)
+        return Check("snapshots", {"compared": compared}, findings)
+
+    async def engine(self) -> Check:
+        """Numbering, leaders, builds."""
+        looked_at, findings = await check_engine(self.connect, VIEWS)
+        return Check("projector", looked_at, findings)
+
+    async def view(self, name: str) -> Check:
+        """One view against a rebuild."""
         check = Check(f"view {name}")
         try:
-            found = await compare(VIEWS[name], connector(self.projector_url, "tidemark-verify"), self.store)
+            found = await compare(VIEWS[name], self.connect, self.store)
         except ProjectionError as error:
             check.findings.append(Finding("view_not_compared", name, str(error)))
+            return check
+        except psycopg.errors.ProgrammingError as error:
+            check.findings.append(Finding("view_broken", name, str(error).splitlines()[0]))
             return check
         check.looked_at = {"position": found.position, "rows": found.rows}
         check.findings = _differences(found)
         return check
 
-    async def _histories(self, open_streams: set[str]) -> Check:
-        looked_at, findings = await check_histories(self.client, self.ledger, open_streams, self.task_queue)
-        return Check("histories", {"open": looked_at}, findings)
-
-    async def _dead_letters(self) -> Check:
-        async with connector(self.projector_url, "tidemark-verify")() as connection:
+    async def dead_letters(self) -> Check:
+        """What is parked, and what waits behind it."""
+        async with self.connect() as connection:
             letters = await list_dead_letters(connection)
         findings = [
-            Finding("dead_letter", f"{letter.view}: {letter.stream}", letter.error or "waits behind another")
+            Finding("dead_letter", f"{letter.id}", f"{letter.view}: {letter.stream}: {letter.error}")
+            if letter.status == "parked"
+            else Finding(
+                "dead_letter_follower", f"{letter.id}", f"{letter.view}: {letter.stream} waits behind another"
+            )
             for letter in letters
         ]
         return Check("dead letters", {"open": len(letters)}, findings)
+
+    async def histories(self, open_streams: set[str]) -> Check:
+        """Temporal's workflows against the log."""
+        histories = Histories(self.client, self.ledger, self.lookups, self.task_queue)
+        looked_at, findings = await histories.check(open_streams)
+        return Check("histories", {"open": looked_at}, findings)
+
+    async def archive(self) -> Check:
+        """Whether WAL reaches the archive, where there is one."""
+        async with self.connect() as connection:
+            row = await (await connection.execute(_ARCHIVER)).fetchone()
+            failing = await archive_fails(connection)
+        assert row is not None
+        archived, failed, segment = row
+        message = f"{failed} tries failed; the disk fills with what is kept until it is archived"
+        findings = [Finding("archive_failing", str(segment), message)] if failing else []
+        return Check("backups", {"archived": archived}, findings)
 
 
 def _differences(found: Comparison) -> list[Finding]:

@@ -14,7 +14,7 @@ from typing import Any
 from psycopg import IsolationLevel
 from psycopg import sql as compose
 
-from projections.builds import clear_leftovers, create_build, drop_build
+from projections.builds import create_build, drop_build
 from projections.connecting import Connect, rebuild_lock, try_lock
 from projections.errors import RebuildRunning, UnknownView
 from projections.model import Log, Track, View, position_of, schema_of
@@ -62,7 +62,6 @@ async def compare(
     async with connect() as connection:
         if not await try_lock(connection, rebuild_lock(view.name)):
             raise RebuildRunning(f"view {view.name} is being rebuilt or compared already")
-        await clear_leftovers(connection, view.name)
         shadow = await create_build(connection, view, "shadow")
         try:
             await _follow_live(connection, shadow, log, progress)
@@ -75,7 +74,7 @@ async def compare(
 async def _follow_live(connection: Connection, shadow: Track, log: Log, progress: Progress | None) -> None:
     """Near the live checkpoint, never past it."""
     while True:
-        live = await _live(connection, shadow.view)
+        live = min(await _live(connection, shadow.view), (await log.head()).last_position)
         if progress is not None:
             progress(shadow.position, live)
         if live - shadow.position < NEAR:

@@ -63,6 +63,13 @@ SELECT * FROM read.dead_letters
 
 _SHOW: LiteralString = "SELECT * FROM read.dead_letters WHERE id = %s"
 
+# What has to wait for one letter: later events of its stream, in the same build.
+_BEHIND: LiteralString = """
+SELECT * FROM read.dead_letters
+ WHERE build = %s AND stream = %s AND position > %s AND status IN ('parked', 'follower')
+ ORDER BY position LIMIT 200
+"""
+
 
 async def list_dead_letters(
     connection: Connection, view: str | None = None, everything: bool = False, limit: int = 200
@@ -81,6 +88,13 @@ async def show_dead_letter(connection: Connection, letter: int) -> DeadLetter:
     if found is None:
         raise NoSuchDeadLetter(f"there is no dead letter {letter}")
     return found
+
+
+async def waiting_behind(connection: Connection, letter: DeadLetter) -> list[DeadLetter]:
+    """Later events of the letter's stream that its view has not taken in, at most 200."""
+    async with connection.cursor(row_factory=class_row(DeadLetter)) as cursor:
+        await cursor.execute(_BEHIND, (letter.build, letter.stream, letter.position))
+        return await cursor.fetchall()
 
 
 async def retry_dead_letter(letter: int, views: Views, connect: Connect, log: Log) -> Retried:

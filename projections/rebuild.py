@@ -86,9 +86,11 @@ async def catch_up(connection: Connection, track: Track, log: Log, progress: Pro
 
 
 async def follow_to(connection: Connection, track: Track, log: Log, position: int) -> None:
-    """Exactly to `position`, which is the end of an append."""
+    """Exactly to `position`, which is the end of an append; or to the end of the log, where that comes first."""
     while track.position < position:
         records = await log.read(track.position, min(BATCH, position - track.position))
+        if not records:
+            return
         await work_off(connection, track, [record for record in records if position_of(record) <= position])
 
 
@@ -111,8 +113,9 @@ async def _swap_once(connection: Connection, track: Track, log: Log) -> int | No
     async with connection.transaction():
         await set_lock_timeout(connection)
         live = await live_build(connection, track.view.name, lock=True)
+        # To the end of the log: at least as far as the live one, and further where nothing moves that.
+        await follow_to(connection, track, log, (await log.head()).last_position)
         if live is not None:
-            await follow_to(connection, track, log, live.position)
             await connection.execute(sql.CLOSE_LETTERS_OF_BUILD, (live.build,))
             await connection.execute(sql.SET_STATUS, ("retired", live.build))
         await point_readers(connection, track.view, track.schema)

@@ -13,9 +13,8 @@ from activities.steps import CancelWish, PaymentOrder, ReviewWish, TransferOrder
 from domain.errors import Conflict, NotFound
 from domain.fraud_case import CaseStatus, FraudCase
 from domain.payment import PaymentStatus
-from operations.histories import check_histories
-from operations.repair import repair
 from tests.e2e.system import System, eur, system
+from tests.fixtures.operating import Operator, settling
 from tests.fixtures.stack import TemporalAddress
 
 BIG = eur("20000.00")
@@ -155,15 +154,13 @@ async def test_a_case_about_nothing_is_refused(under_test: System, run: str) -> 
         await under_test.fraud.note("none", NoteWish(wish_id="n", note="x"))
 
 
+@pytest.mark.usefixtures(settling.__name__)
 async def test_a_terminated_case_is_found_and_restarted(under_test: System, run: str) -> None:
     case_id = await held_payment(under_test, run)
     await under_test.client.get_workflow_handle(f"fraud_case-{case_id}").terminate("by hand")
-    # The payment is decided meanwhile: the review decides the case, and nothing is left to repair.
-    streams = (await under_test.audit()).open_streams()
-    task_queue = under_test.settings.task_queue
-    _, findings = await check_histories(under_test.client, under_test.ledger, streams, task_queue)
-    assert [(found.code, found.where) for found in findings] == [("workflow_missing", f"fraud_case-{case_id}")]
-    await repair(under_test.client, under_test.books.store, under_test.settings, findings)
+    operator = Operator(under_test)
+    await operator.take_in()
+    await operator.mends(("workflow_missing", f"fraud_case-{case_id}"))
     step = await under_test.fraud.decide(case_id, DecideWish(wish_id="d1", approve=True, actor="ana"))
     assert step.status == "approved"
     await over(under_test, case_id)

@@ -14,11 +14,10 @@ from activities.steps import CancelWish, PauseWish, ResolveWish, ResumeWish, Rev
 from domain.batch_messages import BatchItemsSettled
 from domain.catalogue import decode
 from domain.errors import Conflict, WrongState
-from operations.histories import check_histories
-from operations.repair import repair
 from tests.e2e.batching import around, balances, must_add_up, ring, submit
 from tests.e2e.rail import rail_gateway
 from tests.e2e.system import System, eur, system
+from tests.fixtures.operating import Operator
 from tests.fixtures.stack import TemporalAddress
 
 CHUNK = {"TIDEMARK_BATCH_CHUNK": "10"}
@@ -233,11 +232,13 @@ async def test_a_batch_whose_workflow_was_terminated_is_found_and_goes_on(idle: 
     names = await ring(idle, run)
     await submit(idle, run, around(names, 25))
     await idle.client.get_workflow_handle(f"batch-{run}").terminate("by hand")
-    streams = (await idle.audit()).open_streams()
-    assert streams == {f"batch-{run}"}
-    _, findings = await check_histories(idle.client, idle.ledger, streams, idle.settings.task_queue)
-    assert [finding.code for finding in findings] == ["workflow_missing"]
-    await repair(idle.client, idle.books.store, idle.settings, findings)
+    operator = Operator(idle)
+    await operator.take_in()
+    assert await operator.found() == [
+        ("workflow_missing", f"batch-{run}"),
+        ("no_worker", idle.settings.task_queue),
+    ]
+    await operator.repair()
     async with idle.worker() as worker:
         await worker.start()
         assert (await idle.batches.resting(run)).completed == 25
