@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.answers import first_answers
+from benchmarks.batches import batches
 from benchmarks.logs import appends, catching_up, growth
 from benchmarks.measuring import BrokenInvariant, Row, tell
 from benchmarks.publish import publish
@@ -47,6 +48,7 @@ PARTS = (
         lambda s, q, c: sagas(s, 2 if q else 5, 50 if q else 140, c),
     ),
     Part("lag of the views", ("9",), lambda s, q, _: lag(s, 1 if q else 5, 40 if q else 80)),
+    Part("batches", ("5",), lambda s, q, _: batches(s, 1 if q else 5, 2_000 if q else 10_000)),
     Part("first answers", ("10",), lambda s, q, _: first_answers(s, 2 if q else 7, 10 if q else 25)),
     Part("appends", ("6", "7"), lambda s, q, _: appends(s, 2 if q else 7, 300 if q else 700)),
     Part("catching up", ("8",), lambda s, q, _: catching_up(s, 2 if q else 5, 10_000 if q else 20_000)),

@@ -10,6 +10,7 @@ import psycopg
 from benchmarks.measuring import BrokenInvariant, Measure, Row, alternate, tell
 from benchmarks.side import PEERS_PYTHON, Side, side
 from benchmarks.stand import Stand
+from projections.catalogue import VIEWS
 
 DENSE = """
 SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM positions),
@@ -73,7 +74,10 @@ async def catching_up(stand: Stand, rounds: int, events: int) -> list[Row]:
 
         sides: dict[str, Measure] = {"ours": views, "raw view": _rate(raw, "view", head=head)}
         found = await alternate(rounds, sides, whole)
-    what, against = "catch-up of all 8 views from position 0", "raw read and set-based upsert of one view"
+    what, against = (
+        f"catch-up of all {len(VIEWS)} views from position 0",
+        "raw read and set-based upsert of one view",
+    )
     return [Row("8", what, against, "events/s", 0.5).fill(found["ours"], found["raw view"])]
 
 
