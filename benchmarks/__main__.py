@@ -66,7 +66,7 @@ async def main(quick: bool, only: set[str]) -> Report:
             tell(f"{part.name} (rows {', '.join(part.rows)}), {time.monotonic() - started:.0f} s")
             try:
                 report.rows += await part.measure(everyone, quick, report.costs)
-            except (BrokenInvariant, SideFailed) as broken:
+            except (AssertionError, BrokenInvariant, SideFailed) as broken:
                 tell(f"  refused: {broken}")
                 report.refuse(part.rows, str(broken))
         tell(f"verifying everything, {time.monotonic() - started:.0f} s")
