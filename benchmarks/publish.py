@@ -41,7 +41,7 @@ def shown(text: str, found: dict[str, Any]) -> str:
     about = found["machine"]
     note = (
         f"\n{markdown(found)}\n\n"
-        f"`make bench`, {found['at'][:10]}: {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}, "
+        f"`make bench{'-quick' if found['quick'] else ''}`, {found['at'][:10]}: {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}, "
         f"Python {about['python']}, temporalio {about['temporalio']}; {found['seconds']} s in all.\n\n"
     )
     replaced, places = PLACE.subn(lambda place: place[1] + note + place[2], text)
