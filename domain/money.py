@@ -180,8 +180,9 @@ def _too_large(limit: int) -> InvalidMoney:
     return InvalidMoney("amount_too_large", f"amount is above {limit} minor units", "amount")
 
 
+@lru_cache(maxsize=4096)
 def format_minor(minor: int, currency: str) -> str:
-    """1234 EUR → `12.34`; 1234 JPY → `1234`."""
+    """1234 EUR → `12.34`; 1234 JPY → `1234`. Remembered: an amount is written on both sides, and 0.00 often."""
     places = exponent(currency)
     if places == 0:
         return str(minor)
