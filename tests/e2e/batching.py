@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from activities.steps import CancelWish, PauseWish, ResumeWish
 from commands.transfer_batches import BatchTerms, Taken
 from domain.batch_items import BatchItem
 from tests.e2e.system import System, eur
@@ -49,4 +51,28 @@ async def must_add_up(under_test: System) -> None:
     assert all(total.difference == 0 for total in audit.conservation().values())
 
 
-__all__ = ["around", "balances", "items_of", "must_add_up", "ring", "submit"]
+# --- whole lives, for tests and for the histories that are replayed ----------------------------------------
+
+
+async def mixed(under_test: System, run: str, _gate: Path) -> None:
+    """Items of every kind; one is handed over."""
+    await ring(under_test, run, 2, "20100.00")
+    await submit(under_test, run, [("0", "1", "1.00"), ("0", "nobody", "1.00"), ("0", "1", "20000.00")])
+    step = await under_test.batches.resting(run)
+    assert (step.completed, step.rejected, step.started) == (1, 1, 1)
+
+
+async def undone(under_test: System, run: str, _gate: Path) -> None:
+    """An atomic one that turns back over many chunks."""
+    names = await ring(under_test, run)
+    await submit(under_test, run, [*around(names, 2500, "0.01"), ("0", "1", "1000.00")], atomic=True)
+    assert (await under_test.batches.resting(run)).status == "compensated"
+
+
+async def paused_and_cancelled(under_test: System, run: str, _gate: Path) -> None:
+    """Asked while it runs, long enough to be."""
+    names = await ring(under_test, run)
+    await submit(under_test, run, around(names, 40_000, "0.01"))
+    assert (await under_test.batches.pause(run, PauseWish(wish_id="p1"))).status == "paused"
+    assert (await under_test.batches.resume(run, ResumeWish(wish_id="r1"))).status == "running"
+    assert (await under_test.batches.cancel(run, CancelWish(wish_id="c1"))).status == "cancelled"

@@ -1,7 +1,7 @@
 """Records the histories that test_replay.py replays: `python -m tests.replay.record` against a running stack.
 
     .venv/bin/python starter.py up --data /tmp/record &
-    .venv/bin/python -m tests.replay.record /tmp/record
+    .venv/bin/python -m tests.replay.record /tmp/record [SCENARIO ...]
 
 Histories are kept for good, also of workflow code that has changed since: an open workflow may have begun with it.
 A new set gets a new name (`VERSION`), the old ones stay.
@@ -15,6 +15,7 @@ import re
 import sys
 import tempfile
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from stack import read_info
+from tests.e2e import batching
 from tests.e2e import test_worker_crash as scenarios
 from tests.e2e.rail import rail_gateway
 from tests.e2e.system import system
@@ -44,15 +46,18 @@ RECORDED = {
     "transfer-stuck": scenarios.stuck_and_resolved,
     "transfer-refused-by-rail": scenarios.by_rail("refuses", "compensated", booked=False),
     "transfer-outcome-unknown": scenarios.by_rail("silent", "completed", booked=True),
+    "batch-mixed": batching.mixed,
+    "batch-undone": batching.undone,
+    "batch-paused-and-cancelled": batching.paused_and_cancelled,
 }
 
 
-async def record(data: Path) -> None:
+async def record(data: Path, names: Collection[str]) -> None:
     """One run of each scenario on the stack's servers, with a worker of its own; every workflow's history."""
     info = read_info(data)
     assert info is not None, f"no stack runs on {data}"
     async with rail_gateway() as rail:
-        for name, scenario in RECORDED.items():
+        for name, scenario in ((name, RECORDED[name]) for name in names or RECORDED):
             run = f"{name}-{uuid.uuid4().hex[:6]}"
             gate = Path(tempfile.mkdtemp()) / "gate"
             environment = {"TIDEMARK_RAILS": f'{{"testbank": "{rail.url}"}}', "TIDEMARK_RAIL_TIMEOUT_S": "2"}
@@ -71,6 +76,7 @@ async def record(data: Path) -> None:
                     f"transfer-{run}",
                     f"fraud_case-payment-{run}",
                     f"fraud_case-transfer-{run}",
+                    f"batch-{run}",
                 ):
                     await _save(under_test.client, workflow_id, f"{name}.{workflow_id.partition('-')[0]}")
 
@@ -96,4 +102,4 @@ def without_machine(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    asyncio.run(record(Path(sys.argv[1])))
+    asyncio.run(record(Path(sys.argv[1]), sys.argv[2:]))
