@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 from temporalio import workflow
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
 import worker as worker_program
 from activities.fraud_steps import CaseOrder
@@ -29,7 +29,9 @@ from activities.steps import (
     TransferOrder,
 )
 from domain.errors import Conflict
-from operations.histories import FAILING_ATTEMPTS, described
+from operations.histories import FAILING_ATTEMPTS
+from stack.temporal import TemporalServer
+from stack.temporal_binary import find_or_get
 from tests.e2e.system import System, eur, system
 from tests.fixtures.operating import Operator, settling
 from tests.fixtures.processes import Program
@@ -109,17 +111,13 @@ async def held_transfer(under_test: System, run: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def forget(under_test: System, *workflow_ids: str) -> None:
-    """As after the loss of Temporal's data: no run of them is known."""
-    client = under_test.client
-    for workflow_id in workflow_ids:
-        execution = WorkflowExecution(workflow_id=workflow_id)
-        asked = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
-        await client.workflow_service.delete_workflow_execution(asked)
-    async with asyncio.timeout(30):
-        for workflow_id in workflow_ids:
-            while await described(client, workflow_id) is not None:
-                await asyncio.sleep(0.05)
+@pytest.fixture
+def empty_temporal(tmp_path: Path) -> Iterator[str]:
+    """The address of a Temporal server that knows nothing."""
+    server = TemporalServer(find_or_get().path, tmp_path, os.environ)
+    server.start()
+    yield server.address
+    server.stop(hurry=True)
 
 
 async def test_what_was_terminated_runs_again_from_where_it_was(
@@ -152,7 +150,7 @@ async def test_what_was_terminated_runs_again_from_where_it_was(
 
 
 async def test_a_temporal_that_lost_everything_is_given_its_workflows_again(
-    under_test: System, operator: Operator, run: str
+    under_test: System, run: str, worker: Program, empty_temporal: str
 ) -> None:
     """Each order is put together from its events, and is the very one that was given, expiry asked for or not."""
     await under_test.payments.pay(held_payment(run))
@@ -165,28 +163,24 @@ async def test_a_temporal_that_lost_everything_is_given_its_workflows_again(
         case_id=run, source="analyst", account_id=f"{run}-a", risk_score=40, reason="a tip", actor="eve"
     )
     await under_test.fraud.open(tip)
-    await operator.take_in()
-    ids = [
-        f"payment-{run}",
-        f"payment-{run}-2",
-        f"dispute-{run}-3",
-        f"transfer-{run}",
-        f"fraud_case-transfer-{run}",
-        f"fraud_case-{run}",
-    ]
-    await forget(under_test, *ids, f"payment-{run}-3")
+    await worker.stop()
 
-    done = await operator.mends(*(("workflow_missing", workflow_id) for workflow_id in ids))
-    assert all(one.what.endswith("found in its events") for one in done)
-    for payment_id in (run, f"{run}-2"):
-        step = await under_test.payments.capture(payment_id, CaptureWish(wish_id="c"))
-        assert step.status == "processed"
-    won = DisputeDecision(wish_id="w", outcome="won", actor="ana")
-    assert (await under_test.payments.resolve_dispute(f"{run}-3", won)).status == "processed"
-    step2 = await under_test.transfers.review(run, ReviewWish(wish_id="r", approve=True))
-    assert step2.status == "completed"
-    await operator.take_in()
-    assert await operator.found() == []
+    async with system(under_test.database_url, empty_temporal) as again, again.worker() as new_worker:
+        await new_worker.start()
+        operator = Operator(again)
+        await operator.take_in()
+        payments, transfer = (f"payment-{run}", f"payment-{run}-2"), f"transfer-{run}"
+        ids = [*payments, f"dispute-{run}-3", transfer, f"fraud_case-{transfer}", f"fraud_case-{run}"]
+        done = await operator.mends(*(("workflow_missing", workflow_id) for workflow_id in ids))
+        assert all(one.what.endswith("found in its events") for one in done)
+        for payment_id in (run, f"{run}-2"):
+            assert (await again.payments.capture(payment_id, CaptureWish(wish_id="c"))).status == "processed"
+        won = DisputeDecision(wish_id="w", outcome="won", actor="ana")
+        assert (await again.payments.resolve_dispute(f"{run}-3", won)).status == "processed"
+        approve = ReviewWish(wish_id="r", approve=True)
+        assert (await again.transfers.review(run, approve)).status == "completed"
+        await operator.take_in()
+        assert await operator.found() == []
 
 
 async def test_a_workflow_of_something_that_is_over_is_ended(
