@@ -1,4 +1,4 @@
-"""A workflow in fine weather, to be compared with what a real server recorded."""
+"""A transfer in fine weather, to be compared with what a real server recorded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 
 from activities.steps import (
-    PaymentOrder,
     ResolveWish,
     TransferOrder,
 )
@@ -20,24 +19,18 @@ from tests.simulation.world import clocks
 
 
 def undisturbed(name: str) -> list[str]:
-    """The ledger steps of a workflow in fine weather, for comparison with the saved history of that name."""
+    """The ledger steps of a transfer in fine weather, for comparison with the saved history of that name."""
     opened()
     loop = new_loop()
     world = begun(loop, Chance(1, frozenset()))
-    kind, _, course = name.partition("-")
 
-    async def order() -> None:
+    async def course() -> None:
         world.start_worker()
         world.calm()
-        amount = Money(10, "EUR")
-        if kind == "payment":
-            payment = PaymentOrder(payment_id="1", from_account="a", to_account="b", amount=amount)
-            world.order("PaymentWorkflow", "payment-1", payment)
-        else:
-            to_account = "b" if course == "completed" else "gone"
-            transfer = TransferOrder(transfer_id="1", from_account="a", to_account=to_account, amount=amount)
-            world.order("TransferWorkflow", "transfer-1", transfer)
-        if course == "stuck":
+        to_account = "b" if name == "transfer-completed" else "gone"
+        order = TransferOrder(transfer_id="1", from_account="a", to_account=to_account, amount=Money(10, "EUR"))
+        world.order("TransferWorkflow", "transfer-1", order)
+        if name == "transfer-stuck":
             accounts = AccountCommands(world.books(Process("api")).ledger, "client")
             await accounts.withdraw("a", Money(FUNDS["a"] - 10, "EUR"), "rest")
             for attempt in range(50):
@@ -51,7 +44,7 @@ def undisturbed(name: str) -> list[str]:
         await asyncio.sleep(2.0)
 
     with clocks(loop, 1, world):
-        loop.run(order())
+        loop.run(course())
     [execution] = world.temporal.executions.values()
     return [
         command.schedule_local_activity.activity_type
