@@ -38,10 +38,11 @@ def show(found: dict[str, Any]) -> None:
 
 def shown(text: str, found: dict[str, Any]) -> str:
     """`text` with the table of `found` in its place."""
-    about = found["machine"]
+    about, quick = found["machine"], "-quick" if found["quick"] else ""
     note = (
         f"\n{markdown(found)}\n\n"
-        f"`make bench{'-quick' if found['quick'] else ''}`, {found['at'][:10]}: {about['cores']} cores, {about['memory_gib']} GiB, {about['system']}, "
+        f"`make bench{quick}`, {found['at'][:10]}: {about['cores']} cores, {about['memory_gib']} GiB, "
+        f"{about['system']}, "
         f"Python {about['python']}, temporalio {about['temporalio']}; {found['seconds']} s in all.\n\n"
     )
     replaced, places = PLACE.subn(lambda place: place[1] + note + place[2], text)
