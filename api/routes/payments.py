@@ -42,7 +42,7 @@ PaymentId = Annotated[Id, Path(examples=["p-1"])]
 @router.post("", status_code=201, response_model=PaymentView, responses=writes(201, PAYMENT))
 async def create(body: NewPayment, call: Writing) -> Response:
     """Pay. The answer comes once the first durable step is in the log and says where the payment stands:
-    `authorized`, `in_review`, or `failed` with the reason. What follows (the capture) goes on meanwhile."""
+    `processed` (automatic capture), `authorized` (manual), `in_review`, or `failed` with the reason."""
     payment_id = body.payment_id or call.new_id("pay")
     order = PaymentOrder(
         payment_id=payment_id,
