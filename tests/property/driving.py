@@ -42,6 +42,7 @@ ACCOUNT_STEPS = [
     "unfreeze",
     "unfreeze",
     "unfreeze",
+    "limits",
 ]
 PAYMENT_STEPS = ["approve", "reject", "capture", "cancel", "expire", "refund", "dispute", "win", "lose"]
 TRANSFER_STEPS = [
@@ -147,6 +148,7 @@ class Driver:
             "expire": am.ExpireHold(at=until, hold_id=hold),
             "freeze": am.Freeze(at=at),
             "unfreeze": am.Unfreeze(at=at),
+            "limits": am.SetLimits(at=at, limits=am.AccountLimits(velocity_max=1 + minor), by="ops"),
         }
         self.tell(name, commands[step])
 
