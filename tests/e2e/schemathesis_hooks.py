@@ -57,3 +57,9 @@ def map_headers(_context: schemathesis.HookContext, headers: Any) -> Any:
     if isinstance(headers, dict) and str(headers.get(name, "")).isdecimal():
         return {**headers, name: type(headers[name])(0)}
     return headers
+
+
+@schemathesis.serializer("application/x-ndjson")
+def as_lines(_context: object, value: Any) -> bytes:
+    """Text goes out as it is, lines or not."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
