@@ -27,6 +27,9 @@ from queries.standing import standing_account
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"], route_class=StrictRoute)
 
+PLATFORM = ("fx-", "fees-")
+"""The platform's own accounts begin with these: they open with their first posting, and are nobody else's."""
+
 AccountId = Annotated[Id, Path(examples=["acc-ann"])]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
@@ -37,6 +40,8 @@ async def open_account(body: NewAccount, call: Writing) -> Response:
     """Open an account. Its id is its own idempotency key."""
     if not call.who.sees(body.user_id):
         call.must_be_unbound("open an account for another user")
+    if body.account_id is not None and body.account_id.startswith(PLATFORM):
+        call.must_be_unbound("open an account of the platform's")
     if body.overdraft_limit is not None:
         call.must_be_unbound("grant an overdraft")
     account_id = body.account_id or call.new_id("acc")

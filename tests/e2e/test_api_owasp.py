@@ -208,6 +208,13 @@ def test_api3_broken_object_property_level_authorization(
     assert problem(world.http.post(path, json=body), 422, "unknown_field")["field"] == field
 
 
+@pytest.mark.parametrize("account_id", ["fees-CHF", "fx-CHF"])
+def test_api3_a_users_key_opens_no_account_of_the_platforms(two: TwoUsers, account_id: str) -> None:
+    me = two.world.http.get(f"/v1/accounts/{two.ann_account}").json()["user_id"]
+    body = {"account_id": account_id, "user_id": me, "currency": "CHF"}
+    problem(two.ann.post("/v1/accounts", json=body), 403, "not_for_user_keys")
+
+
 def test_api3_a_users_key_grants_itself_nothing(two: TwoUsers) -> None:
     me = two.world.http.get(f"/v1/accounts/{two.ann_account}").json()["user_id"]
     assert two.ann.post("/v1/accounts", json={"user_id": me, "currency": "EUR"}).status_code == 201

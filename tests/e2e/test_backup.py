@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import stack
 from cli.local import stack_config
 from tests.fixtures.running import RunningStack, starter
@@ -55,6 +57,7 @@ def repaired(on: RunningStack) -> None:
         assert time.monotonic() < deadline, found
 
 
+@pytest.mark.timeout(900)
 def test_restored_to_a_moment_and_repaired(tmp_path: Path) -> None:
     data, kept, fresh = tmp_path / "data", tmp_path / "kept", tmp_path / "fresh"
     with running(data) as first:
