@@ -7,6 +7,8 @@ leads, the others stand by.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import signal
 from pathlib import Path
 
@@ -62,7 +64,8 @@ async def _open(url: str, stop: asyncio.Event) -> Pool | None:
             return await open_pool(url, max_size=4, application_name="tidemark-projector-read")
         except StoreUnavailable as error:
             log.warning("projector waits for Postgres", error=str(error)[:200])
-            await asyncio.wait([asyncio.ensure_future(stop.wait())], timeout=RETRY_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RETRY_S * random.uniform(0.5, 1.0))  # noqa: S311 – not a secret
     return None
 
 

@@ -43,6 +43,8 @@ class ApiSettings(BaseModel):
     rate_per_s: float = Field(default=0, ge=0)
     """Requests per second and key; 0: no limit. `rate_burst` may come at once."""
     rate_burst: int = Field(default=100, ge=1)
+    concurrent: int = Field(default=2048, ge=1)
+    """Requests under way at once, of all keys; more are answered with 503 before anything is done for them."""
     concurrent_per_key: int = Field(default=1024, ge=0)
     """Requests of one key under way at once; 0: no limit."""
     worker: bool = True

@@ -68,7 +68,7 @@ class Keyring:
         self._pool = pool
         self._cache_s = cache_s
         self._cached: OrderedDict[str, tuple[float, bytes, Principal | None]] = OrderedDict()
-        self._noted: dict[str, float] = {}
+        self._noted: OrderedDict[str, float] = OrderedDict()
 
     async def check(self, key: str) -> Principal | None:
         """Whose key it is; None where it is nobody's. Raises StoreUnavailable."""
@@ -87,6 +87,8 @@ class Keyring:
         now = time.monotonic()
         if now - self._noted.get(principal.key_id, -_NOTE_USE_EVERY_S) >= _NOTE_USE_EVERY_S:
             self._noted[principal.key_id] = now
+            if len(self._noted) > _CACHED_MOST:
+                self._noted.popitem(last=False)
 
             async def note() -> None:
                 async with self._pool.connection() as connection:

@@ -1,11 +1,12 @@
 """The outer wall: every request passes here first and last.
 
-correlation id, trace ─► size and media type ─► key ─► limits ─► time limit ─► route ─► log line, metrics
+correlation id, trace ─► time limit ─► size ─► room ─► key ─► its limits ─► route ─► log line, metrics
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import secrets
 import time
@@ -27,6 +28,8 @@ from api.trace import continued, trace_id_of
 GUARDED: Final = "/v1/"
 BATCHES: Final = "/v1/transfer-batches"
 """Takes bodies of another size, and one item a line."""
+REFUSED_AFTER_S: Final = 1.0
+"""At most, where there is no room. It costs a connection and nothing else."""
 CORRELATION: Final = "X-Correlation-Id"
 _CORRELATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -126,6 +129,13 @@ class _Exchange:
         self._must_be_small()
         if not self._scope["path"].startswith(GUARDED):
             return
+        # Held until the work ends, also by work that is left behind: what hangs must not add up.
+        try:
+            held.enter_context(self._services.limits.room(batch=self._is_batch))
+        except Problem:
+            # Clients that ask again at once would leave no time for the requests that have a place.
+            await asyncio.sleep(REFUSED_AFTER_S * random.uniform(0.5, 1.0))  # noqa: S311 – not a secret
+            raise
         self._principal = self._extra["principal"] = await self._who()
         held.enter_context(self._services.limits.one(self._principal.key_id))
         self._must_be_json()

@@ -39,6 +39,8 @@ ELSEWHERE_S: Final = 1.0
 _KEPT_HEADERS: Final = ("content-type", "location", "etag", "event-position")
 _NOT_KEPT: Final = frozenset({401, 403, 408, 412, 413, 415, 429})
 _POLL_S: Final = 0.02
+KEEPING_MOST: Final = 256
+"""Answers kept after they went out. Where that many wait for Postgres, whoever comes waits for his own."""
 
 # Without a wait for the disk: the work's own commit comes after it in the write-ahead log, and takes it along.
 CLAIM: Final = """
@@ -111,7 +113,8 @@ class Answers:
             if known is not None:
                 return known
             response = await work()
-            if asked.from_log and response.status_code < 300 and "event-position" in response.headers:
+            retold = asked.from_log and response.status_code < 300 and "event-position" in response.headers
+            if retold and len(self._keeping) < KEEPING_MOST:
                 self._keep_meanwhile(asked, response)
                 return response
             if asked.keeps(response.status_code):

@@ -1,4 +1,7 @@
-"""How much one key may ask for: so many requests per second, and so many at once."""
+"""How much may be asked for: of one key so many requests per second and at once, of all so many at once.
+
+Over a key's limit is 429, over what this process takes on is 503. Either is said before anything is done.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
-from api.problems import Problem
+from api.problems import Problem, overloaded
 
 _REMEMBERED = 10_000
+BATCHES_AT_ONCE = 4
+"""Batches being taken in. Each may be some 100 MB while it is read, and holds a connection of the pool."""
 
 
 @dataclass(slots=True)
@@ -22,13 +27,28 @@ class _Use:
 
 
 class Limits:
-    """Token buckets and counters by key id. 0 means no limit."""
+    """Token buckets and counters by key id, where 0 means no limit. `concurrent`: of all keys."""
 
-    def __init__(self, rate_per_s: float, burst: int, concurrent: int) -> None:
+    def __init__(self, rate_per_s: float, burst: int, concurrent_per_key: int, concurrent: int) -> None:
         self._rate_per_s = rate_per_s
         self._burst = burst
-        self._concurrent = concurrent
+        self._concurrent = concurrent_per_key
+        self._places = concurrent
+        self._batch_places = BATCHES_AT_ONCE
         self._uses: OrderedDict[str, _Use] = OrderedDict()
+
+    @contextmanager
+    def room(self, batch: bool) -> Iterator[None]:
+        """A place for one request of anybody, for its duration. Raises Problem 503; nobody waits for a place."""
+        if not self._places or (batch and not self._batch_places):
+            raise overloaded(f"too many {'requests' if not self._places else 'batches'} are under way here")
+        self._places -= 1
+        self._batch_places -= batch
+        try:
+            yield
+        finally:
+            self._places += 1
+            self._batch_places += batch
 
     @contextmanager
     def one(self, key_id: str) -> Iterator[None]:

@@ -7,6 +7,7 @@ soon as Temporal does: at once as a rule, later where Temporal is away as the AP
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -55,4 +56,4 @@ async def _work(client: Client, make: Callable[[], Worker]) -> None:
                 await make().run()
             except Exception as error:  # a server without our namespace, say
                 log.warning("worker of this process ended", why=str(error)[:500])
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_S * random.uniform(0.5, 1.0))  # noqa: S311 – not a secret

@@ -4,10 +4,12 @@
 404  nothing has this id, or it is somebody else's
 409  the present state forbids it
 503  Postgres or Temporal did not answer in time: what was asked may still happen; ask again, with the same key
+     `overloaded`: this process has as much to do as it takes on
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -23,7 +25,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from commands.running import NoAnswer, still_starting
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
-from eventstore.errors import ConcurrencyError, IdempotencyConflictError, StoreUnavailable, VersionMismatch
+from eventstore.errors import (
+    ConcurrencyError,
+    IdempotencyConflictError,
+    Overloaded,
+    StoreUnavailable,
+    VersionMismatch,
+)
 from projections.errors import NoSuchDeadLetter
 from queries import errors as asked
 from wiring import Unreachable
@@ -95,6 +103,11 @@ def unavailable(code: str, detail: str) -> Problem:
     return Problem(503, code, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
+def overloaded(detail: str) -> Problem:
+    """More than this process takes on: nothing was done. Not everybody is asked back at the same second."""
+    return Problem(503, "overloaded", detail, headers={"Retry-After": str(random.randint(1, 3))})  # noqa: S311
+
+
 def broken() -> Problem:
     """A bug of ours. What it was is in the log, under the correlation id."""
     return Problem(500, "internal_error", "something went wrong here; it has been logged")
@@ -159,6 +172,8 @@ def _unanswered(error: asked.QueryError) -> Problem:
 
 def _away(error: Exception) -> Problem | None:
     match error:
+        case Overloaded():
+            return overloaded("too many requests wait for Postgres")
         case StoreUnavailable() | PoolTimeout() | psycopg.OperationalError() | psycopg.InterfaceError():
             return unavailable("postgres_unavailable", "Postgres does not answer")
         case RPCError() if error.status in _AWAY or still_starting(error):

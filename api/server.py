@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from api.app import serve
+from api.connections import BoundedConnection
 from api.services import open_services
 from settings import Settings
 
@@ -43,6 +44,7 @@ async def run(settings: Settings, temporal_address: str | None = None) -> None:
     async with open_services(settings, temporal_address) as services:
         config = uvicorn.Config(
             serve(services),
+            http=BoundedConnection,
             lifespan="off",
             log_config=None,
             access_log=False,

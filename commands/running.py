@@ -27,6 +27,9 @@ from settings import Settings
 
 T = TypeVar("T")
 
+START_TIMEOUT_S = 10
+"""How long Temporal may take to take a workflow on. Whether it did is unknown after that; a repeat finds out."""
+
 ANSWER_TIMEOUT_S = 60
 """How long a command waits for its answer. The workflow goes on all the same."""
 
@@ -60,6 +63,7 @@ async def start_workflow(
             task_timeout=timedelta(seconds=settings.workflow_task_timeout_s),
             static_summary=summary,
             search_attributes=search_attributes,
+            rpc_timeout=timedelta(seconds=START_TIMEOUT_S),
             request_eager_start=True,  # where this very process has a worker, it begins at once
         )
     except WorkflowAlreadyStartedError:

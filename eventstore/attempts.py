@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from eventstore.errors import ConcurrencyError, StoreUnavailable
+from eventstore.errors import ConcurrencyError, Overloaded, StoreUnavailable
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -34,8 +34,9 @@ def backoff_s(attempt: int, first_s: float = 0.005, most_s: float = 0.5) -> floa
 async def retried(pool: AsyncConnectionPool[Any], work: Callable[[], Awaitable[Result]]) -> Result:
     """`work`, which may safely be done twice, until it gets an answer; a bounded number of times.
 
-    Raises ConcurrencyError after too many deadlocks or the like, StoreUnavailable when Postgres stays away. Other
-    errors of psycopg pass: they are bugs, or say that the request cannot be stored.
+    Raises ConcurrencyError after too many deadlocks or the like, StoreUnavailable when Postgres stays away,
+    Overloaded when too many wait for a connection. Other errors of psycopg pass: they are bugs, or say that the
+    request cannot be stored.
     """
     loop = asyncio.get_running_loop()
     started, attempt = loop.time(), 0
@@ -46,7 +47,9 @@ async def retried(pool: AsyncConnectionPool[Any], work: Callable[[], Awaitable[R
         except _UNLUCKY as error:
             if attempt >= MAX_UNLUCKY or loop.time() > started + UNLUCKY_FOR_S:
                 raise ConcurrencyError(f"given up after {attempt} attempts: {error}") from error
-        except (PoolTimeout, PoolClosed, TooManyRequests) as error:
+        except TooManyRequests as error:  # it may have been sent at an earlier attempt
+            raise (Overloaded if attempt == 1 else StoreUnavailable)(str(error)) from error
+        except (PoolTimeout, PoolClosed) as error:
             raise StoreUnavailable(str(error)) from error
         except errors.QueryCanceled as error:
             raise StoreUnavailable(f"no answer in time: {error}") from error

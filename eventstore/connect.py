@@ -24,6 +24,8 @@ LOCK_TIMEOUT_MS = 2_000
 # Who was stopped in the middle of a transaction must not hold its locks until he wakes up.
 IDLE_IN_TRANSACTION_MS = 10_000
 RECONNECT_EVERY_S = 0.2
+# Twice what an API works on at once. Who comes then is told at once, instead of waiting for what he will not get.
+MAX_WAITING = 4_096
 _DURABLE = {"on", "remote_apply"}
 
 
@@ -62,6 +64,7 @@ async def open_pool(
         min_size=min_size,
         max_size=max_size,
         timeout=timeout_s,
+        max_waiting=MAX_WAITING,
         max_idle=300,
         reconnect_timeout=60,
         configure=configure,

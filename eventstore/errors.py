@@ -5,6 +5,7 @@
     ├── VersionMismatch            the stream is not at the version asked for        version_mismatch
     ├── ConcurrencyError           others kept changing the streams                  concurrency_conflict
     ├── StoreUnavailable           Postgres cannot be reached, or did not answer     store_unavailable
+    │   └── Overloaded             too many wait already: this one was not sent      overloaded
     ├── InvalidAppend              the request itself is wrong: a bug of the caller  invalid_append
     └── UnsafeSettings             the server would acknowledge what is not durable  unsafe_settings
 
@@ -47,6 +48,12 @@ class StoreUnavailable(EventStoreError):
     """No answer from Postgres. Reads have no effect; an append may or may not have happened."""
 
     code = "store_unavailable"
+
+
+class Overloaded(StoreUnavailable):
+    """A queue is full. What was asked was not sent, so nothing was stored."""
+
+    code = "overloaded"
 
 
 class InvalidAppend(EventStoreError, ValueError):

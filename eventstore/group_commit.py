@@ -1,7 +1,8 @@
 """Group commit: appends that arrive together share one transaction, and so one wait for the disk.
 
 There is no artificial delay. A request that finds a flush slot free goes at once, alone; while the slots are busy,
-others gather and go together when one is free. Each request has its own outcome, and its own failure.
+others gather and go together when one is free. Each request has its own outcome, and its own failure. Who finds
+the queue full is refused at once: a disk that is too slow must not show as memory that grows.
 
     submit ──► waiting (bounded) ──► batch ──► EventStore.append ──► outcomes
 """
@@ -16,12 +17,12 @@ from dataclasses import dataclass
 import psycopg
 
 from eventstore.batch import Prepared, prepare
-from eventstore.errors import ConcurrencyError, StoreUnavailable
+from eventstore.errors import ConcurrencyError, Overloaded, StoreUnavailable
 from eventstore.events import Appended, AppendRequest, Outcome
 from eventstore.store import EventStore
 
 MAX_BATCH = 256
-MAX_WAITING = 10_000
+MAX_WAITING = 4_096
 SLOTS = 2
 
 
@@ -40,7 +41,7 @@ class GroupCommitter:
         self._store = store
         self._max_batch = max_batch
         self._slots = slots
-        self._room = asyncio.Semaphore(max_waiting)
+        self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._flushing: set[asyncio.Task[None]] = set()
         # Of the batches under way: a second append to such a stream would only wait for its lock, holding a slot.
@@ -51,18 +52,19 @@ class GroupCommitter:
         self.requests = 0
 
     async def submit(self, request: AppendRequest) -> Outcome:
-        """As EventStore.append of one request. Waits while too many others wait.
+        """As EventStore.append of one request. Raises Overloaded while too many others wait.
 
         A caller that is cancelled leaves its request's outcome unknown: it may be on its way already.
         """
         prepared = prepare(request)  # what is wrong with the request alone must not reach a batch
-        async with self._room:
-            if self._closed:
-                raise StoreUnavailable("this process is shutting down")
-            waiting = _Waiting(prepared, asyncio.get_running_loop().create_future())
-            self._waiting.append(waiting)
-            self._pump()
-            return await waiting.done
+        if self._closed:
+            raise StoreUnavailable("this process is shutting down")
+        if len(self._waiting) >= self._max_waiting:
+            raise Overloaded(f"{self._max_waiting} appends wait already")
+        waiting = _Waiting(prepared, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._pump()
+        return await waiting.done
 
     async def close(self) -> None:
         """Take no more, finish what was taken."""

@@ -38,6 +38,8 @@ from eventstore.stream_cache import Known, StreamCache, StreamLocks
 __all__ = ["Aggregates", "Codec", "Decision", "Handled"]
 
 State = TypeVar("State")
+MAX_SAVING = 100
+"""Snapshots being saved at once. One that is left out is taken when its stream has grown as much again."""
 _log = logging.getLogger(__name__)
 
 
@@ -218,7 +220,8 @@ class Aggregates(Generic[State]):
         for stream, state in after.items():
             now = Known(state, last[stream].version, last[stream].hash)
             self._cache.put(stream, now)
-            if now.version // self._snapshot_every > known[stream].version // self._snapshot_every:
+            due = now.version // self._snapshot_every > known[stream].version // self._snapshot_every
+            if due and len(self._saving) < MAX_SAVING:
                 task = asyncio.create_task(self._save_snapshot(stream, now), name=f"snapshot {stream}")
                 self._saving.add(task)
                 task.add_done_callback(self._saving.discard)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -22,14 +23,20 @@ from tests.fixtures.running import RunningStack
 
 @asynccontextmanager
 async def own_api(
-    running: RunningStack, scratch: Path, **settings: str
+    running: RunningStack, scratch: Path, database_port: int | None = None, **settings: str
 ) -> AsyncIterator[tuple[World, asyncio.subprocess.Process]]:
-    """`starter.py api` with settings of its own, beside the stack's."""
+    """`starter.py api` with settings of its own, beside the stack's; its way to Postgres may be another port."""
     port, ready = free_port(), scratch / "ready"
     environment = {**os.environ, "TIDEMARK_READY_FILE": str(ready), "TIDEMARK_API__WORKER": "false"}
     queue = settings.pop("queue", None)
     if queue is not None:
         environment["TIDEMARK_TASK_QUEUE"] = queue
+    if database_port is not None:
+        environment |= {
+            "DATABASE_URL": _through(running.info.database, database_port),
+            "TIDEMARK_READ_DATABASE_URL": _through(running.info.read_database, database_port),
+            "TEMPORAL_ADDRESS": running.info.temporal,
+        }
     environment |= {f"TIDEMARK_API__{name.upper()}": value for name, value in settings.items()}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(ROOT / "starter.py"), "api", "--port", str(port), "--data", str(running.data)),
@@ -50,6 +57,11 @@ async def own_api(
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+def _through(url: str, port: int) -> str:
+    given = urlsplit(url)
+    return url.replace(f":{given.port}/", f":{port}/")
 
 
 async def test_a_key_may_ask_so_often_and_not_more(running_stack: RunningStack, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from eventstore.batch import Prepared, prepare
-from eventstore.errors import ConcurrencyError, InvalidAppend, StoreUnavailable
+from eventstore.errors import ConcurrencyError, InvalidAppend, Overloaded, StoreUnavailable
 from eventstore.events import Appended, IdempotencyConflict, Outcome, Repeated, StreamWrite, VersionConflict
 from eventstore.group_commit import GroupCommitter
 from eventstore.store import EventStore
@@ -184,17 +184,32 @@ async def test_an_error_of_one_batch_fails_its_requests_only() -> None:
     assert isinstance(await committer.submit(request("c1", write("s1", event()))), Appended)
 
 
-async def test_batches_are_bounded_and_a_full_queue_makes_submitters_wait() -> None:
+async def test_batches_are_bounded_and_a_full_queue_refuses_at_once() -> None:
     store = SlowStore()
     committer = GroupCommitter(store, slots=1, max_batch=4, max_waiting=6)
     tasks = [asyncio.create_task(committer.submit(request(f"c{n}", write(f"s{n}", event())))) for n in range(12)]
     await asyncio.sleep(0.01)
     assert store.batches == [["c0"]]
-    assert len(committer._waiting) == 5
+    refused = [number for number, task in enumerate(tasks) if task.done()]
+    assert refused == [7, 8, 9, 10, 11]
+    assert all(isinstance(tasks[number].exception(), Overloaded) for number in refused)
     store.go.set()
-    await asyncio.gather(*tasks)
-    assert [number for batch in store.batches for number in batch] == [f"c{n}" for n in range(12)]
+    await asyncio.gather(*tasks[:7])
+    assert [number for batch in store.batches for number in batch] == [f"c{n}" for n in range(7)]
     assert max(len(batch) for batch in store.batches) == 4
+    assert isinstance(await committer.submit(request("c12", write("s12", event()))), Appended)
+
+
+async def test_a_caller_too_many_for_the_pool_is_refused_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.connect.MAX_WAITING", 3)
+    async with opened(database.app, max_size=1) as (store, _):
+        async with store.transaction():
+            asked = [asyncio.create_task(store.head()) for _ in range(5)]
+            done, waiting = await asyncio.wait(asked, timeout=0.5)
+            assert [type(task.exception()) for task in done] == [Overloaded, Overloaded]
+        assert len(await asyncio.gather(*waiting)) == 3
 
 
 async def test_requests_on_one_stream_never_overtake_each_other() -> None:
