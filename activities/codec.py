@@ -9,10 +9,13 @@ from pydantic import TypeAdapter
 from domain import catalogue
 from domain.account import Account
 from domain.batch import Batch
+from domain.book import OrderBook
 from domain.fraud_case import FraudCase
 from domain.leg import AnyEvent, State
+from domain.order import Order
 from domain.payment import Payment
-from domain.streams import ACCOUNT, BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of
+from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, TRADE, TRANSFER, category_of
+from domain.trade import Trade
 from domain.transfer import Transfer
 from eventstore.events import NewEvent, RecordedEvent
 
@@ -22,6 +25,9 @@ _STATES: dict[str, TypeAdapter[State]] = {
     TRANSFER: TypeAdapter(Transfer),
     FRAUD_CASE: TypeAdapter(FraudCase),
     BATCH: TypeAdapter(Batch),
+    ORDER: TypeAdapter(Order),
+    BOOK: TypeAdapter(OrderBook),
+    TRADE: TypeAdapter(Trade),
 }
 
 

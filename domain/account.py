@@ -43,6 +43,7 @@ from domain.account_messages import (
 )
 from domain.errors import Conflict, InsufficientFunds, InvalidInput, NotFound, WrongState
 from domain.money import MAX_BALANCE, MAX_MINOR, Money, positive
+from domain.streams import ORDER, category_of
 
 RECENT_HOLDS = 64
 """How many of its latest reservations an account remembers for the screening rules."""
@@ -280,7 +281,12 @@ def _void(command: ReleaseHold | ExpireHold, hold_id: str, account: Account) -> 
     if hold is None:
         return []
     amount = Money(hold.amount, account.currency)
-    after = _after(account, held=-hold.amount)
+    if isinstance(command, ReleaseHold) and command.amount is not None:
+        account.must_take(command.amount)
+        if command.amount > amount:
+            raise Conflict("hold_not_found", f"hold {hold_id} does not hold {command.amount}")
+        amount = command.amount
+    after = _after(account, held=-amount.minor)
     if isinstance(command, ReleaseHold):
         return [HoldReleased(hold_id=hold_id, amount=amount, **after)]
     if hold.expires_at is None or command.at < hold.expires_at:
@@ -343,7 +349,9 @@ def evolve(account: Account, event: AccountEvent) -> Account:
             return _standing(account, event, account.holds)
         case FundsReserved(hold_id=hold_id, counterparty=payee):
             holds = {**account.holds, hold_id: Hold(event.amount.minor, event.expires_at)}
-            return _standing(account, event, holds, None if event.incoming else event.reserved_at, payee)
+            # What covers an order pays nobody yet: that is no matter for screening.
+            taken_at = None if event.incoming or category_of(hold_id) == ORDER else event.reserved_at
+            return _standing(account, event, holds, taken_at, payee)
         case HoldReleased(hold_id=hold_id) | HoldExpired(hold_id=hold_id):
             return _standing(account, event, _less(account.holds, hold_id, event.amount.minor))
         case AccountDebited(hold_id=posted, debited_at=at):

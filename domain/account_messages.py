@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from domain.model import AwareDatetime, Command, Event, Id, Name, Text
 from domain.money import Money
 
-Purpose = Literal["transfer", "payment", "fee", "refund", "chargeback", "compensation", "resolution"]
+Purpose = Literal["transfer", "payment", "fee", "refund", "chargeback", "compensation", "resolution", "trade"]
 """Why money was posted. Statements show it; nothing decides by it."""
 
 
@@ -75,9 +75,10 @@ class Reserve(Command):
 
 
 class ReleaseHold(Command):
-    """Voids what is left of a hold. Of a hold that is not there: nothing to do."""
+    """Voids what is left of a hold, or `amount` of it. Of a hold that is not there: nothing to do."""
 
     hold_id: Name
+    amount: Money | None = None
 
 
 class ExpireHold(Command):

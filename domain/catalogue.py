@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from domain import account, batch, fraud_case, payment, transfer
+from domain import account, batch, book, fraud_case, order, payment, trade, transfer
 from domain.account_messages import AccountEvent
 from domain.batch_messages import BatchEvent
+from domain.book_messages import BookEvent
 from domain.errors import DomainError
 from domain.fraud_case_messages import FraudCaseEvent
 from domain.leg import AnyEvent, State
 from domain.model import Event
+from domain.order_messages import OrderEvent
 from domain.payment_messages import PaymentEvent
-from domain.streams import ACCOUNT, BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of
+from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, TRADE, TRANSFER, category_of
+from domain.trade_messages import TradeEvent
 from domain.transfer_messages import TransferEvent
 
 Json = dict[str, Any]
@@ -31,6 +34,9 @@ EVENTS: Mapping[str, Mapping[str, type[Event]]] = {
         (TRANSFER, TransferEvent),
         (FRAUD_CASE, FraudCaseEvent),
         (BATCH, BatchEvent),
+        (ORDER, OrderEvent),
+        (BOOK, BookEvent),
+        (TRADE, TradeEvent),
     )
 }
 """Category → event type → class."""
@@ -56,6 +62,9 @@ INITIAL: Mapping[str, Callable[[], State]] = {
     TRANSFER: transfer.initial,
     FRAUD_CASE: fraud_case.initial,
     BATCH: batch.initial,
+    ORDER: order.initial,
+    BOOK: book.initial,
+    TRADE: trade.initial,
 }
 EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
     ACCOUNT: account.evolve,
@@ -63,8 +72,20 @@ EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
     TRANSFER: transfer.evolve,
     FRAUD_CASE: fraud_case.evolve,
     BATCH: batch.evolve,
+    ORDER: order.evolve,
+    BOOK: book.evolve,
+    TRADE: trade.evolve,
 }
-STATE_VERSION: Mapping[str, int] = {ACCOUNT: 2, PAYMENT: 3, TRANSFER: 3, FRAUD_CASE: 1, BATCH: 1}
+STATE_VERSION: Mapping[str, int] = {
+    ACCOUNT: 2,
+    PAYMENT: 3,
+    TRANSFER: 3,
+    FRAUD_CASE: 1,
+    BATCH: 1,
+    ORDER: 1,
+    BOOK: 1,
+    TRADE: 1,
+}
 """Raised when a state's fields change: older snapshots are then ignored and rebuilt."""
 
 

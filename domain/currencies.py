@@ -1,9 +1,14 @@
-"""ISO 4217: which currencies exist and how many decimals (the exponent of the minor unit) each has.
+"""What an amount can be of, and how many decimals (the exponent of the minor unit) it has: a currency, or a share.
 
-Source: ISO 4217 list one, active codes with a minor unit. Codes without one (XAU, XTS, XXX …) are no money here.
+Source of the currencies: ISO 4217 list one, active codes with a minor unit. Codes without one (XAU, XTS, XXX …)
+are no money here. A share's code is known by its shape, so that what is in the log can be read without a register
+of instruments; which shares there are is another matter: no account opens in one that is not listed (book.py).
 """
 
 from __future__ import annotations
+
+import re
+from functools import lru_cache
 
 from domain.errors import InvalidMoney
 
@@ -25,12 +30,26 @@ EXPONENTS: dict[str, int] = {
     for code in codes.split()
 }
 
+_SHARE = re.compile(r"[A-Z][A-Z0-9]*(\.[A-Z0-9]+)*", re.ASCII)
+
+
+@lru_cache(maxsize=10_000)
+def is_share(code: str) -> bool:
+    """Whether `code` is of a share: 4 to 12 capitals, digits and dots, such as AAPL or SAP.DE.
+
+    It never begins with a currency's code, so that EURO is a mistake and not a share; a ticker that is too short,
+    or does, says its market first: US.IBM, US.ALLY.
+    """
+    return 4 <= len(code) <= 12 and _SHARE.fullmatch(code) is not None and code[:3] not in EXPONENTS
+
 
 def exponent(currency: str) -> int:
-    """How many decimals `currency` has (JPY 0, EUR 2, KWD 3). Raises InvalidMoney for an unknown code."""
+    """How many decimals `currency` has (JPY 0, EUR 2, KWD 3, a share 0). Raises InvalidMoney for any other."""
     try:
         return EXPONENTS[currency]
     except (KeyError, TypeError):
+        if isinstance(currency, str) and is_share(currency):
+            return 0
         raise InvalidMoney(
             "unknown_currency",
             f"unknown currency {currency!r}: expected an ISO 4217 code such as EUR",

@@ -7,24 +7,41 @@ even where they got no event, so that nothing is decided on a stale balance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from domain import account, batch, fraud_case, payment, transfer
+from domain import account, batch, book, fraud_case, order, payment, trade, transfer
 from domain.account import Account
 from domain.account_messages import AccountCommand, AccountEvent
 from domain.batch import Batch
 from domain.batch_messages import BatchCommand, BatchEvent
+from domain.book import OrderBook
+from domain.book_messages import BookCommand, BookEvent
 from domain.fraud_case import FraudCase
 from domain.fraud_case_messages import FraudCaseCommand, FraudCaseEvent
+from domain.order import Order
+from domain.order_messages import OrderCommand, OrderEvent
 from domain.payment import Payment
 from domain.payment_messages import PaymentCommand, PaymentEvent
-from domain.streams import account_stream, batch_stream, fraud_case_stream, payment_stream, transfer_stream
+from domain.streams import (
+    account_stream,
+    batch_stream,
+    book_stream,
+    fraud_case_stream,
+    order_stream,
+    payment_stream,
+    trade_stream,
+    transfer_stream,
+)
+from domain.trade import Trade
+from domain.trade_messages import TradeCommand, TradeEvent
 from domain.transfer import Transfer
 from domain.transfer_messages import TransferCommand, TransferEvent
 
-State = Account | Payment | Transfer | FraudCase | Batch
-AnyEvent = AccountEvent | PaymentEvent | TransferEvent | FraudCaseEvent | BatchEvent
+State = Account | Payment | Transfer | FraudCase | Batch | Order | OrderBook | Trade
+AnyEvent = (
+    AccountEvent | PaymentEvent | TransferEvent | FraudCaseEvent | BatchEvent | OrderEvent | BookEvent | TradeEvent
+)
 
 
 class Leg:
@@ -63,6 +80,21 @@ class Leg:
     def batch(self, batch_id: str) -> Batch:
         state = self._states[batch_stream(batch_id)]
         assert isinstance(state, Batch)
+        return state
+
+    def order(self, order_id: str) -> Order:
+        state = self._states[order_stream(order_id)]
+        assert isinstance(state, Order)
+        return state
+
+    def book(self, symbol: str) -> OrderBook:
+        state = self._states[book_stream(symbol)]
+        assert isinstance(state, OrderBook)
+        return state
+
+    def trade(self, trade_id: str) -> Trade:
+        state = self._states[trade_stream(trade_id)]
+        assert isinstance(state, Trade)
         return state
 
     def on_account(self, account_id: str, command: AccountCommand) -> list[AccountEvent]:
@@ -115,6 +147,35 @@ class Leg:
         self._record(stream, state, events)
         return events
 
+    def on_order(self, order_id: str, command: OrderCommand) -> list[OrderEvent]:
+        stream, state = order_stream(order_id), self.order(order_id)
+        self.asked.add(stream)
+        events = order.decide(command, state)
+        for event in events:
+            state = order.evolve(state, event)
+        self._record(stream, state, events)
+        return events
+
+    def on_trade(self, trade_id: str, command: TradeCommand) -> list[TradeEvent]:
+        stream, state = trade_stream(trade_id), self.trade(trade_id)
+        self.asked.add(stream)
+        events = trade.decide(command, state)
+        for event in events:
+            state = trade.evolve(state, event)
+        self._record(stream, state, events)
+        return events
+
+    def on_book_command(self, symbol: str, command: BookCommand) -> None:
+        self.on_book(symbol, *book.decide(command, self.book(symbol)))
+
+    def on_book(self, symbol: str, *events: BookEvent) -> None:
+        """What an order does to a book follows from `matching`, so it comes here as events."""
+        stream, state = book_stream(symbol), self.book(symbol)
+        self.asked.add(stream)
+        for event in events:
+            state = book.evolve(state, event)
+        self._record(stream, state, list(events))
+
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """All or nothing of the block: on an exception its events are forgotten (what it asked is not)."""
@@ -129,11 +190,7 @@ class Leg:
         self,
         stream: str,
         state: State,
-        events: list[AccountEvent]
-        | list[PaymentEvent]
-        | list[TransferEvent]
-        | list[FraudCaseEvent]
-        | list[BatchEvent],
+        events: Sequence[AnyEvent],
     ) -> None:
         self._states[stream] = state
         if events:

@@ -152,7 +152,7 @@ class Money:
             "type": "object",
             "properties": {
                 "amount": {"type": "string", "pattern": r"^-?\d{1,20}(\.\d{1,8})?$", "examples": ["10.00"]},
-                "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "examples": ["EUR"]},
+                "currency": {"type": "string", "pattern": "^[A-Z][A-Z0-9.]{2,11}$", "examples": ["EUR"]},
             },
             "required": ["amount", "currency"],
             "additionalProperties": False,

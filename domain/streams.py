@@ -7,6 +7,9 @@ PAYMENT = "payment"
 TRANSFER = "transfer"
 FRAUD_CASE = "fraud_case"
 BATCH = "batch"
+ORDER = "order"
+BOOK = "book"
+TRADE = "trade"
 
 
 def account_stream(account_id: str) -> str:
@@ -27,6 +30,18 @@ def fraud_case_stream(case_id: str) -> str:
 
 def batch_stream(batch_id: str) -> str:
     return f"{BATCH}-{batch_id}"
+
+
+def order_stream(order_id: str) -> str:
+    return f"{ORDER}-{order_id}"
+
+
+def book_stream(symbol: str) -> str:
+    return f"{BOOK}-{symbol}"
+
+
+def trade_stream(trade_id: str) -> str:
+    return f"{TRADE}-{trade_id}"
 
 
 def category_of(stream: str) -> str:

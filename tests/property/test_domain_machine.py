@@ -135,7 +135,7 @@ def test_the_stories_come_through_every_event_and_status() -> None:
         came_through |= seen
         events.update((category_of(stream), type(event).__name__) for stream, event in driver.books.log)
     walked = {(category, type_) for category in (ACCOUNT, PAYMENT, TRANSFER) for type_ in EVENTS[category]}
-    assert walked <= events.keys(), "batches and fraud cases have stories of their own"
+    assert walked <= events.keys(), "batches, fraud cases and orders have stories of their own"
     assert {status.value for status in PaymentStatus} - {"pending"} <= came_through
     assert {f"transfer {status}" for status in TransferStatus} - {"transfer initiated"} <= came_through
     assert {f"money {place}" for place in Location} <= came_through

@@ -18,8 +18,11 @@ from domain.money import MAX_BALANCE, Money
 from domain.streams import (
     ACCOUNT,
     BATCH,
+    BOOK,
     FRAUD_CASE,
+    ORDER,
     PAYMENT,
+    TRADE,
     TRANSFER,
     account_stream,
     category_of,
@@ -154,7 +157,7 @@ def test_any_balance_an_account_can_have_is_read_back() -> None:
 
 def test_every_category_is_in_every_table() -> None:
     for table in (EVENTS, INITIAL, EVOLVE, STATE_VERSION):
-        assert list(table) == [ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE, BATCH]
+        assert list(table) == [ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE, BATCH, ORDER, BOOK, TRADE]
     opened = next(sample for sample in SAMPLES[ACCOUNT] if isinstance(sample, AccountOpened))
     assert catalogue.EVOLVE[ACCOUNT](INITIAL[ACCOUNT](), opened) != INITIAL[ACCOUNT]()
 
@@ -180,6 +183,12 @@ STATE_FIELDS = {
         "reserved_until failure_code failure_reason suspicion"
     ),
     (FRAUD_CASE, 1): "case_id status source subject account_id user_id risk_score assignee decide_by frozen",
+    (ORDER, 1): (
+        "order_id user_id status cash_account share_account symbol currency side tif price quantity filled busted "
+        "cancelled value hold_id amendments expires_at unsettled ended refused failure_code failure_reason"
+    ),
+    (BOOK, 1): "symbol name currency tick lot status bids asks trades last_price",
+    (TRADE, 1): "status",
     (BATCH, 1): (
         "batch_id user_id status items content_hash chunk atomic settled released undone completed rejected "
         "started stuck failure_code failure_reason"
