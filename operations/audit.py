@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from domain import batch, catalogue, transfer
+from domain import batch, catalogue, order, transfer
 from domain.account_messages import (
     AccountCredited,
     AccountDebited,
@@ -21,10 +21,12 @@ from domain.account_messages import (
 )
 from domain.batch import Batch
 from domain.batch_messages import BatchItemsSettled
+from domain.book_messages import OrdersMatched
 from domain.errors import DomainError
 from domain.fraud_case_messages import CaseApproved, CaseOpened, CaseRejected, CaseWithdrawn
 from domain.leg import AnyEvent
 from domain.money import format_minor
+from domain.order import OVER, Order
 from domain.payment_legs import dispute_hold
 from domain.payment_messages import (
     DisputeLost,
@@ -37,7 +39,7 @@ from domain.payment_messages import (
     PaymentPartiallyCaptured,
 )
 from domain.review import ReviewApproved
-from domain.streams import ACCOUNT, BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of, id_of
+from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, TRADE, TRANSFER, category_of, id_of
 from domain.transfer import FINAL, Location, Transfer
 from eventstore.events import RecordedEvent
 from eventstore.verify import Finding
@@ -92,6 +94,9 @@ class Audit:
     open_payments: set[str] = field(default_factory=set)
     open_cases: set[str] = field(default_factory=set)
     open_disputes: set[str] = field(default_factory=set)
+    open_orders: dict[str, Order] = field(default_factory=dict)
+    open_trades: set[str] = field(default_factory=set)
+    """Agreed in a book, not yet settled or busted."""
     flows: dict[str, Totals] = field(default_factory=lambda: defaultdict(Totals))
     events: int = 0
 
@@ -114,6 +119,12 @@ class Audit:
             self._see_batch(record, event)
         elif category == FRAUD_CASE:
             self._see_case(record.stream, event)
+        elif category == ORDER:
+            self._see_order(record.stream, event)
+        elif category == BOOK and isinstance(event, OrdersMatched):
+            self.open_trades.add(event.trade_id)
+        elif category == TRADE:
+            self._see_trade(record)
 
     def conservation(self) -> dict[str, Totals]:
         """By currency: what is on accounts, under way and in suspense, against what came in and went out."""
@@ -130,10 +141,10 @@ class Audit:
         return dict(sorted(totals.items()))
 
     def open_streams(self) -> set[str]:
-        """The ids of the workflows that must be running: of payments, transfers, disputes, cases and batches."""
+        """The ids of the workflows that must run: of payments, transfers, disputes, cases, batches, orders."""
         batches = {stream for stream, state in self.batches.items() if state.status not in batch.FINAL}
         others = self.open_payments | self.open_disputes | self.open_cases
-        return others | self.open_transfers.keys() | batches
+        return others | self.open_transfers.keys() | self.open_orders.keys() | batches
 
     def close(self) -> list[Finding]:
         """All findings, the sums included."""
@@ -178,6 +189,18 @@ class Audit:
             self.open_cases.add(stream)
         elif isinstance(event, CaseApproved | CaseRejected | CaseWithdrawn):
             self.open_cases.discard(stream)
+
+    def _see_order(self, stream: str, event: AnyEvent) -> None:
+        state = order.evolve(self.open_orders.pop(stream, order.initial()), event)  # type: ignore[arg-type]
+        if state.status not in OVER:
+            self.open_orders[stream] = state
+
+    def _see_trade(self, record: RecordedEvent) -> None:
+        """A trade's stream has one event, and a book has agreed to it before."""
+        trade_id = id_of(record.stream)
+        if trade_id not in self.open_trades:
+            self._find("trade_not_agreed", record, "no book agreed to it, or it was settled before")
+        self.open_trades.discard(trade_id)
 
     def _see_account(self, record: RecordedEvent, event: AnyEvent) -> None:
         account = self.accounts[id_of(record.stream)]

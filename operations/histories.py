@@ -20,8 +20,10 @@ from commands.running import no_such_workflow
 from domain.batch import FINAL as BATCH_OVER
 from domain.batch import Batch, BatchStatus
 from domain.fraud_case import UNDECIDED, CaseStatus, FraudCase
+from domain.order import OPEN as OPEN_ORDER
+from domain.order import Order, OrderStatus
 from domain.payment import Payment, PaymentStatus
-from domain.streams import BATCH, PAYMENT
+from domain.streams import BATCH, ORDER, PAYMENT
 from domain.transfer import FINAL, Transfer, TransferStatus
 from eventstore.lookups import Lookups
 from eventstore.verify import Finding
@@ -68,7 +70,7 @@ class Histories:
     async def _running(self) -> set[str]:
         query = (
             "WorkflowType IN ('PaymentWorkflow', 'TransferWorkflow', 'DisputeWorkflow', 'FraudCaseWorkflow',"
-            " 'BatchTransferWorkflow')"
+            " 'BatchTransferWorkflow', 'OrderWorkflow')"
             f" AND ExecutionStatus = 'Running' AND TaskQueue = '{self.task_queue}'"
         )
         return {found.id async for found in self.client.list_workflows(query)}
@@ -87,8 +89,9 @@ class Histories:
         """First what Temporal knows, then the log: what was done in between is in the log and in no history."""
         known = await described(self.client, workflow_id)
         runs = known is not None and known.status is Running
-        # A batch's steps tell no more than the log; what it asks for is beside it.
-        step = await last_step(self.client, workflow_id) if runs and kind_of(workflow_id) != BATCH else None
+        # A batch's steps tell no more than the log; what it asks for is beside it. An order's are of two kinds.
+        told = runs and kind_of(workflow_id) not in (BATCH, ORDER)
+        step = await last_step(self.client, workflow_id) if told else None
         state = await self.ledger.state(stream_of(workflow_id))
         if not runs:
             if not needs(workflow_id, state):
@@ -113,7 +116,8 @@ class Histories:
     async def _lost(self) -> AsyncIterator[Finding]:
         """Workflows that ended well, of which the log knows nothing: it was restored to a time before them."""
         query = (
-            "WorkflowType IN ('PaymentWorkflow', 'TransferWorkflow', 'RefundWorkflow', 'FraudCaseWorkflow')"
+            "WorkflowType IN ('PaymentWorkflow', 'TransferWorkflow', 'RefundWorkflow', 'FraudCaseWorkflow',"
+            " 'OrderWorkflow')"
             f" AND ExecutionStatus = 'Completed' AND TaskQueue = '{self.task_queue}'"
         )
         page: list[str] = []
@@ -157,7 +161,7 @@ def _refund_commands(workflow_id: str) -> list[str]:
 
 
 def needs(workflow_id: str, state: object) -> bool:
-    """Whether a payment, transfer, dispute or case in this state is somebody's to drive on."""
+    """Whether a payment, transfer, dispute, case, batch or order in this state is somebody's to drive on."""
     match state:
         case Payment(status=status):
             return status is PaymentStatus.DISPUTED if kind_of(workflow_id) == DISPUTE else status in OPEN_PAYMENT
@@ -167,6 +171,8 @@ def needs(workflow_id: str, state: object) -> bool:
             return status in UNDECIDED
         case Batch(status=status):
             return status is not BatchStatus.NONE and status not in BATCH_OVER
+        case Order(status=status):
+            return status in OPEN_ORDER
         case _:
             return False
 
@@ -188,7 +194,7 @@ async def described(client: Client, workflow_id: str) -> WorkflowExecutionDescri
 
 
 def _status(state: object) -> str:
-    return state.status.value if isinstance(state, Payment | Transfer | FraudCase | Batch) else "nothing"
+    return state.status.value if isinstance(state, Payment | Transfer | FraudCase | Batch | Order) else "nothing"
 
 
 def _unknown(state: object) -> bool:
@@ -201,5 +207,7 @@ def _unknown(state: object) -> bool:
             return status is CaseStatus.NONE
         case Batch(status=status):
             return status is BatchStatus.NONE
+        case Order(status=status):
+            return status is OrderStatus.NONE
         case _:
             return False

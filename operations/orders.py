@@ -15,17 +15,21 @@ from temporalio.service import RPCError
 from activities.fraud_steps import CaseOrder
 from activities.ledger import fingerprint
 from activities.steps import BatchOrder, DisputeWish, PaymentOrder, PaymentRef, TransferOrder
+from activities.trading_steps import TradingOrder
 from commands.running import no_such_workflow
+from commands.trading import summary_of
 from domain.batch_messages import BatchAccepted
 from domain.catalogue import decode
 from domain.fraud_case_messages import CaseOpened
+from domain.order_messages import OrderPlaced
 from domain.payment_messages import DisputeOpened, PaymentInitiated
-from domain.streams import BATCH, FRAUD_CASE, PAYMENT, TRANSFER, category_of, payment_stream
+from domain.streams import BATCH, FRAUD_CASE, ORDER, PAYMENT, TRANSFER, category_of, payment_stream
 from domain.transfer_messages import TransferInitiated
 from eventstore.events import RecordedEvent
 from eventstore.store import EventStore
 from workflows.after_payment import DisputeWorkflow, RefundWorkflow
 from workflows.fraud_case import FraudCaseWorkflow
+from workflows.order import OrderWorkflow
 from workflows.payment import PaymentWorkflow
 from workflows.transfer import TransferWorkflow
 from workflows.transfer_batch import BatchTransferWorkflow
@@ -39,9 +43,10 @@ RUNS: dict[str, Any] = {
     REFUND: RefundWorkflow.run,
     FRAUD_CASE: FraudCaseWorkflow.run,
     BATCH: BatchTransferWorkflow.run,
+    ORDER: OrderWorkflow.run,
 }
-Order = PaymentOrder | TransferOrder | CaseOrder | BatchOrder
-_FIRST_COMMAND = {PAYMENT: "payer:authorize", TRANSFER: "source:reserve", FRAUD_CASE: "open"}
+Order = PaymentOrder | TransferOrder | CaseOrder | BatchOrder | TradingOrder
+_FIRST_COMMAND = {PAYMENT: "payer:authorize", TRANSFER: "source:reserve", FRAUD_CASE: "open", ORDER: "place"}
 """What the first step's command id ends with; the stream comes before it. What others have opened (a batch, and
 the transfers that are items of one) has no such command.
 """
@@ -64,7 +69,7 @@ class Given:
 
 
 def kind_of(workflow_id: str) -> str:
-    """`payment`, `transfer`, `fraud_case`, `batch`, `dispute` or `refund`."""
+    """`payment`, `transfer`, `fraud_case`, `batch`, `order`, `dispute` or `refund`."""
     return category_of(workflow_id)
 
 
@@ -101,6 +106,8 @@ def _given(order: Order, source: str) -> Given:
         return Given((order,), (), f"fraud case about {order.subject or order.account_id}", source, order.subject)
     if isinstance(order, BatchOrder):
         return Given((order,), (), f"batch {order.batch_id}", source)
+    if isinstance(order, TradingOrder):
+        return Given((order,), (order.cash_account, order.share_account), summary_of(order), source)
     summary = f"{order.amount} {order.from_account} → {order.to_account}"
     return Given((order,), (order.from_account, order.to_account), summary, source)
 
@@ -138,6 +145,9 @@ def _candidates(events: list[RecordedEvent]) -> list[Order]:
         case TransferInitiated():
             given = {name: fields[name] for name in TransferOrder.model_fields.keys() & fields.keys()}
             return [TransferOrder(**given, actor=actor)]
+        case OrderPlaced():
+            given = {name: fields[name] for name in TradingOrder.model_fields.keys() & fields.keys()}
+            return [TradingOrder(**given, actor=actor)]
         case CaseOpened():
             return _case_candidates(first, record, actor)
         case BatchAccepted():

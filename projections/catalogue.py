@@ -10,9 +10,13 @@ from projections.views import (
     fraud_cases,
     in_transit_and_suspense,
     ledger,
+    order_books,
+    orders,
     payment_analytics,
     payments,
+    portfolio,
     screenings,
+    trades,
     transfer_batches,
     transfers,
     user_payment_summary,
@@ -32,6 +36,10 @@ VIEWS: Views = {
         payment_analytics.VIEW,
         fraud_cases.VIEW,
         screenings.VIEW,
+        orders.VIEW,
+        order_books.VIEW,
+        trades.VIEW,
+        portfolio.VIEW,
     )
 }
 

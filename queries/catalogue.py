@@ -18,6 +18,15 @@ from queries.fraud import (
 from queries.operations import conservation, dead_letters, lag
 from queries.payments import get_payment, list_payments, list_user_payments, user_payment_summary
 from queries.reader import Question
+from queries.trading import (
+    get_order,
+    list_instruments,
+    list_orders,
+    list_trades,
+    order_book,
+    portfolio,
+    trading_accounts,
+)
 from queries.transfers import get_transfer, in_transit_and_suspense, list_transfers
 
 QUERIES: Mapping[str, Callable[..., Question[Any]]] = {
@@ -41,6 +50,13 @@ QUERIES: Mapping[str, Callable[..., Question[Any]]] = {
     "similar_fraud_cases": similar_fraud_cases,
     "risk_profile": risk_profile,
     "fraud_analytics": fraud_analytics,
+    "get_order": get_order,
+    "list_orders": list_orders,
+    "list_trades": list_trades,
+    "order_book": order_book,
+    "list_instruments": list_instruments,
+    "portfolio": portfolio,
+    "trading_accounts": trading_accounts,
     "conservation": conservation,
     "lag": lag,
     "dead_letters": dead_letters,

@@ -15,18 +15,21 @@ import orjson
 from domain import catalogue
 from domain.account import Account
 from domain.account_messages import AccountClosed, AccountFrozen, AccountUnfrozen, Entry
+from domain.order import Order
 from domain.payment import Payment
 from domain.streams import account_stream, category_of
 from eventstore.events import RecordedEvent
 from eventstore.lookups import LATEST, Lookups
 from projections.decoding import decode
 from projections.model import Batch, Row, View
-from projections.views import accounts, fraud_cases, payments, transfer_batches, transfers
+from projections.views import accounts, fraud_cases, orders, payments, transfer_batches, transfers
 from queries.accounts import account_of
 from queries.batches import batch_of
 from queries.fraud import case_of
 from queries.payments import payment_of
 from queries.results import AccountView, BatchView, FraudCaseView, PaymentView, TransferView
+from queries.trading import order_of
+from queries.trading_results import OrderView
 from queries.transfers import transfer_of
 
 TOTALS: Final = tuple(event.__name__ for event in Entry.__subclasses__())
@@ -100,6 +103,14 @@ def standing_batch(events: Sequence[RecordedEvent]) -> BatchView:
         total["amount"] = str(int(total["amount"]) + int(part["amount"]))
     told = {**dict.fromkeys(BatchView.__dataclass_fields__), "settled": 0, **row}
     return batch_of({**told, "status": str(row["status"]), "sums": [sums[key] for key in sorted(sums)]})
+
+
+def standing_order(events: Sequence[RecordedEvent]) -> OrderView:
+    """Of all of an order's events."""
+    row, state = _row(orders.VIEW, events), _state(events)
+    assert isinstance(state, Order)
+    row |= {"status": state.status.value, "leaves": state.leaves}  # the view works these out in SQL
+    return order_of({**dict.fromkeys(OrderView.__dataclass_fields__), **row})
 
 
 def _row(view: View, events: Sequence[RecordedEvent]) -> Row:
