@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from functools import cached_property
 
@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     """After that a fraud case that nobody decided is escalated."""
     batch_chunk: int = Field(default=1000, ge=1, le=10_000)
     """Items of a batch in one append: more are faster, fewer disturb others less."""
+    trading_day_ends: time = time(0, 0)
+    """When DAY orders expire, in UTC."""
 
     api: ApiSettings = ApiSettings()
 

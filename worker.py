@@ -21,12 +21,14 @@ from activities.batches import BatchActivities
 from activities.fraud import FraudActivities
 from activities.payments import PaymentActivities
 from activities.rail import RailActivities, rail_client
+from activities.trading import TradingActivities
 from activities.transfers import TransferActivities
 from logs import configure_logging
 from settings import Settings
 from wiring import Books, connect_temporal, leave, open_books
 from workflows.after_payment import DisputeWorkflow, RefundWorkflow
 from workflows.fraud_case import FraudCaseWorkflow
+from workflows.order import OrderWorkflow
 from workflows.payment import PaymentWorkflow
 from workflows.transfer import TransferWorkflow
 from workflows.transfer_batch import BatchTransferWorkflow
@@ -49,6 +51,7 @@ WORKFLOWS: list[type] = [
     TransferWorkflow,
     FraudCaseWorkflow,
     BatchTransferWorkflow,
+    OrderWorkflow,
 ]
 
 
@@ -68,6 +71,7 @@ def make_worker(
     payments = PaymentActivities(books.ledger, settings)
     transfers = TransferActivities(books.ledger, settings)
     fraud = FraudActivities(books.ledger, settings)
+    trading = TradingActivities(books.ledger, settings)
     table = BatchItemTable(books.pool)
     batches = BatchActivities(client, books.ledger, books.store, books.bulk, table, settings)
     rail = RailActivities(http, settings)
@@ -104,6 +108,13 @@ def make_worker(
             fraud.decide_case,
             fraud.freeze_account,
             fraud.settle_case,
+            trading.place_order,
+            trading.amend_order,
+            trading.cancel_order,
+            trading.expire_order,
+            trading.look_at_order,
+            trading.settle_trade,
+            trading.bust_trade,
             batches.advance_batch,
             batches.hand_over_items,
             batches.pause_batch,

@@ -11,13 +11,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
 from domain.errors import Conflict
 from domain.leg import Leg, State
-from eventstore.handle import Aggregates, Decision
+from eventstore.handle import Aggregates, Command, Decision
 from eventstore.store import EventStore
 from failpoints import reach
 
@@ -84,19 +85,12 @@ class Ledger:
 
         Raises DomainError when the domain refuses, eventstore errors when Postgres cannot be reached.
         """
-
-        def decide(states: dict[str, State]) -> Decision:
-            leg = Leg(states)
-            command.act(leg)
-            outcome = command.result(leg)
-            return Decision(events=leg.events, outcome=outcome.model_dump(mode="json"), asked=leg.asked)
-
         await reach(f"{command.name}:before_commit")
         handled = await self._aggregates.handle(
             command.key,
             fingerprint(command.content),
             command.streams,
-            decide,
+            partial(_decide, command),
             _metadata(command),
             utc_now(),
             command.if_version,
@@ -105,6 +99,38 @@ class Ledger:
         if handled.repeated and command.repeat_shows_now:
             return command.result(Leg({stream: await self.state(stream) for stream in command.streams}))
         return command.returns.model_validate(handled.outcome)
+
+    async def run_chained(self, commands: Sequence[LedgerCommand[Result]]) -> list[Result | None]:
+        """Several at once, each on what those before it leave; None for one that has to be run by itself."""
+        for command in commands:
+            await reach(f"{command.name}:before_commit")
+        handled = await self._aggregates.handle_chained(
+            [
+                Command(
+                    command.key,
+                    fingerprint(command.content),
+                    tuple(dict.fromkeys(command.streams)),
+                    partial(_decide, command),
+                    _metadata(command),
+                    utc_now(),
+                    command.if_version,
+                )
+                for command in commands
+            ]
+        )
+        for command in commands:
+            await reach(f"{command.name}:after_commit")
+        return [
+            None if done is None else command.returns.model_validate(done.outcome)
+            for command, done in zip(commands, handled, strict=True)
+        ]
+
+
+def _decide(command: LedgerCommand[Result], states: dict[str, State]) -> Decision:
+    leg = Leg(states)
+    command.act(leg)
+    outcome = command.result(leg)
+    return Decision(events=leg.events, outcome=outcome.model_dump(mode="json"), asked=leg.asked)
 
 
 def _metadata(command: LedgerCommand[Result]) -> dict[str, str]:

@@ -16,11 +16,12 @@ from domain.account_messages import (
     Unfreeze,
     Withdraw,
 )
-from domain.currencies import exponent
+from domain.currencies import exponent, is_share
 from domain.errors import NotFound
 from domain.leg import Leg
 from domain.money import Money
-from domain.streams import account_stream
+from domain.streams import account_stream, book_stream
+from domain.trading_legs import open_account
 
 
 def account_key(account_id: str, action: str) -> str:
@@ -107,8 +108,14 @@ class AccountCommands:
 
     async def _run(self, account_id: str, key: str, command: AccountCommand) -> AccountStep:
         stream = account_stream(account_id)
+        shares = []
+        if isinstance(command, OpenAccount) and is_share(command.currency):
+            shares.append(book_stream(command.currency))
 
         def act(leg: Leg) -> None:
+            if isinstance(command, OpenAccount):
+                open_account(leg, command)
+                return
             try:
                 leg.on_account(account_id, command)
             except NotFound:
@@ -119,7 +126,7 @@ class AccountCommands:
                 name=f"account.{key.partition(':')[0]}",
                 key=account_key(account_id, key),
                 content=command,
-                streams=[stream],
+                streams=[stream, *shares],
                 act=act,
                 result=lambda leg: AccountStep.of(leg.account(account_id)),
                 returns=AccountStep,

@@ -12,6 +12,7 @@ from commands.accounts import AccountCommands
 from commands.dead_letters import retry
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
+from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
 
@@ -44,5 +45,11 @@ COMMANDS: Mapping[str, Callable[..., Awaitable[Any]]] = {
     "pause_batch": TransferBatchCommands.pause,
     "resume_batch": TransferBatchCommands.resume,
     "cancel_batch": TransferBatchCommands.cancel,
+    "place_order": OrderCommands.start,
+    "amend_order": OrderCommands.amend,
+    "cancel_order": OrderCommands.cancel,
+    "list_instrument": MarketCommands.list_instrument,
+    "halt_trading": MarketCommands.halt,
+    "resume_trading": MarketCommands.resume,
     "retry_dead_letter": retry,
 }

@@ -56,7 +56,10 @@ class GroupCommitter:
 
         A caller that is cancelled leaves its request's outcome unknown: it may be on its way already.
         """
-        prepared = prepare(request)  # what is wrong with the request alone must not reach a batch
+        return await self.submit_prepared(prepare(request))  # what is wrong with it alone must not reach a batch
+
+    async def submit_prepared(self, prepared: Prepared) -> Outcome:
+        """As `submit`, of a request that has been checked and hashed."""
         if self._closed:
             raise StoreUnavailable("this process is shutting down")
         if len(self._waiting) >= self._max_waiting:

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from eventstore.aggregate_loader import AggregateLoader
 from eventstore.attempts import backoff_s
+from eventstore.batch import Prepared, prepare
 from eventstore.bulk import BulkWriter
 from eventstore.codec import Codec, Decision, Handled
 from eventstore.errors import ConcurrencyError, IdempotencyConflictError, VersionMismatch
@@ -35,7 +36,7 @@ from eventstore.group_commit import GroupCommitter
 from eventstore.store import EventStore
 from eventstore.stream_cache import Known, StreamCache, StreamLocks
 
-__all__ = ["Aggregates", "Codec", "Decision", "Handled"]
+__all__ = ["Aggregates", "Codec", "Command", "Decision", "Handled"]
 
 State = TypeVar("State")
 MAX_SAVING = 100
@@ -44,7 +45,9 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Command(Generic[State]):
+class Command(Generic[State]):
+    """What `handle` takes, as one thing."""
+
     command_id: str
     fingerprint: bytes
     streams: tuple[str, ...]
@@ -52,6 +55,17 @@ class _Command(Generic[State]):
     metadata: Mapping[str, Any]
     recorded_at: datetime
     if_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Link(Generic[State]):
+    """One of several chained appends."""
+
+    prepared: Prepared
+    decision: Decision
+    events: dict[str, list[Any]]
+    before: dict[str, Known[State]]
+    after: dict[str, State]
 
 
 class Aggregates(Generic[State]):
@@ -96,7 +110,7 @@ class Aggregates(Generic[State]):
         again with the same command id).
         """
         names = tuple(dict.fromkeys(streams))
-        command = _Command(command_id, fingerprint, names, decide, metadata, recorded_at, if_version)
+        command = Command(command_id, fingerprint, names, decide, metadata, recorded_at, if_version)
         async with self._locks.hold(names):
             known, fresh = await self._loader.recall(names)
             for attempt in range(self._max_attempts):
@@ -129,7 +143,7 @@ class Aggregates(Generic[State]):
             await asyncio.wait(set(self._saving))
 
     async def _attempt(
-        self, command: _Command[State], known: dict[str, Known[State]], fresh: bool
+        self, command: Command[State], known: dict[str, Known[State]], fresh: bool
     ) -> Handled | None:
         """Decide and append once. None: decide again on fresh states."""
         at = known[command.streams[0]].version
@@ -158,9 +172,47 @@ class Aggregates(Generic[State]):
             return await self._stored_outcome(command) or Handled(decision.outcome, None, False, {})
         return await self._append(command, known, decision)
 
-    async def _append(
-        self, command: _Command[State], known: dict[str, Known[State]], decision: Decision
-    ) -> Handled | None:
+    async def handle_chained(self, commands: Sequence[Command[State]]) -> list[Handled | None]:
+        """Decide each on what those before it leave, and append all of them together, each with its own outcome.
+
+        For streams that many commands want at once. It does only what is plain: None for a command that was
+        refused, has nothing to store, or met a conflict; `handle` then says what is with it.
+        """
+        names = tuple(dict.fromkeys(stream for command in commands for stream in command.streams))
+        async with self._locks.hold(names):
+            known, _ = await self._loader.recall(names)
+            links = [self._link(command, known) for command in commands]
+            waiting = [self._committer.submit_prepared(link.prepared) for link in links if link is not None]
+            outcomes = iter(await asyncio.gather(*waiting, return_exceptions=True))
+            handled: list[Handled | None] = []
+            for command, link in zip(commands, links, strict=True):
+                outcome = None if link is None else next(outcomes)
+                if link is None or not isinstance(outcome, Appended):
+                    self._loader.forget(command.streams)
+                    handled.append(None)
+                    continue
+                self._remember(outcome, link.before, link.after)
+                handled.append(Handled(link.decision.outcome, outcome.append_id, False, link.events))
+            return handled
+
+    def _link(self, command: Command[State], known: dict[str, Known[State]]) -> _Link[State] | None:
+        """The command's append, with `known` moved on as if it were stored."""
+        try:
+            decision = command.decide({stream: known[stream].state for stream in command.streams})
+        except Exception:
+            return None  # it may be right, and it may rest on a stale state
+        if command.if_version is not None or not any(decision.events.values()):
+            return None
+        request, events, after = self._request(command, known, decision)
+        prepared = prepare(request)
+        before = {stream: known[stream] for stream in after}
+        known.update({stream: Known(state, *prepared.ends[stream]) for stream, state in after.items()})
+        return _Link(prepared, decision, events, before, after)
+
+    def _request(
+        self, command: Command[State], known: dict[str, Known[State]], decision: Decision
+    ) -> tuple[AppendRequest, dict[str, list[Any]], dict[str, State]]:
+        """The append of a decision, its events, and the states after them."""
         events = {stream: list(decided) for stream, decided in decision.events.items() if decided}
         asked = {**dict.fromkeys(events), **dict.fromkeys(decision.asked)}
         unknown = asked.keys() - known.keys()
@@ -183,6 +235,12 @@ class Aggregates(Generic[State]):
             decision.outcome,
             command.recorded_at,
         )
+        return request, events, after
+
+    async def _append(
+        self, command: Command[State], known: dict[str, Known[State]], decision: Decision
+    ) -> Handled | None:
+        request, events, after = self._request(command, known, decision)
         try:
             outcome = await self._committer.submit(request)
         except BaseException:
@@ -202,7 +260,7 @@ class Aggregates(Generic[State]):
                 self._loader.forget(s for s, version in outcome.streams.items() if version <= known[s].version)
                 return None
 
-    async def _stored_outcome(self, command: _Command[State]) -> Handled | None:
+    async def _stored_outcome(self, command: Command[State]) -> Handled | None:
         stored = await self._store.find_command(command.command_id)
         if stored is None:
             return None

@@ -14,6 +14,7 @@ from activities.ledger import Ledger
 from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
+from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
 from domain.money import Money
@@ -58,6 +59,14 @@ class System:
     @property
     def fraud(self) -> FraudCommands:
         return FraudCommands(self.client, self.ledger, self.settings)
+
+    @property
+    def orders(self) -> OrderCommands:
+        return OrderCommands(self.client, self.ledger, self.settings)
+
+    @property
+    def market(self) -> MarketCommands:
+        return MarketCommands(self.ledger, "test")
 
     @property
     def batches(self) -> TransferBatchCommands:

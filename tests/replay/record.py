@@ -25,6 +25,7 @@ from temporalio.service import RPCError
 from stack import read_info
 from tests.e2e import batching
 from tests.e2e import test_worker_crash as scenarios
+from tests.e2e import trading
 from tests.e2e.rail import rail_gateway
 from tests.e2e.system import system
 
@@ -45,6 +46,10 @@ RECORDED = {
     "transfer-compensated": scenarios.compensated,
     "transfer-stuck": scenarios.stuck_and_resolved,
     "transfer-refused-by-rail": scenarios.by_rail("refuses", "compensated", booked=False),
+    "order-traded": trading.traded,
+    "order-amended": trading.amended,
+    "order-expired": trading.expired,
+    "order-busted": trading.busted,
     "transfer-outcome-unknown": scenarios.by_rail("silent", "completed", booked=True),
     "batch-mixed": batching.mixed,
     "batch-undone": batching.undone,
@@ -63,11 +68,12 @@ async def record(data: Path, names: Collection[str]) -> None:
             environment = {"TIDEMARK_RAILS": f'{{"testbank": "{rail.url}"}}', "TIDEMARK_RAIL_TIMEOUT_S": "2"}
             if scenario is scenarios.stuck_and_resolved:
                 environment["TIDEMARK_FAILPOINT"] = f"transfer.credit:before_commit=pause:{gate}"
+            environment |= trading.environment(scenario, gate)
             async with (
                 system(info.admin_database, info.temporal) as under_test,
                 under_test.worker(**environment) as worker,
             ):
-                await worker.start()
+                await trading.start(worker, scenario)
                 await scenario(under_test, run, gate)
                 for workflow_id in (
                     f"payment-{run}",
@@ -77,8 +83,12 @@ async def record(data: Path, names: Collection[str]) -> None:
                     f"fraud_case-payment-{run}",
                     f"fraud_case-transfer-{run}",
                     f"batch-{run}",
+                    f"order-{run}-ann",
+                    f"order-{run}-bob",
                 ):
-                    await _save(under_test.client, workflow_id, f"{name}.{workflow_id.partition('-')[0]}")
+                    kind = workflow_id.partition("-")[0]
+                    maker = "-maker" if workflow_id.endswith("-bob") else ""
+                    await _save(under_test.client, workflow_id, f"{name}{maker}.{kind}")
 
 
 async def _save(client: Client, workflow_id: str, name: str) -> None:
