@@ -15,7 +15,19 @@ from starlette.routing import Match
 from api.description import describe
 from api.edge import Edge
 from api.problems import problem_of
-from api.routes import accounts, analytics, fraud, health, operations, payments, transfer_batches, transfers, users
+from api.routes import (
+    accounts,
+    analytics,
+    fraud,
+    health,
+    markets,
+    operations,
+    orders,
+    payments,
+    transfer_batches,
+    transfers,
+    users,
+)
 from api.services import Services
 
 ROUTERS: Final = (
@@ -23,6 +35,8 @@ ROUTERS: Final = (
     payments,
     transfers,
     transfer_batches,
+    orders,
+    markets,
     users,
     analytics,
     fraud,

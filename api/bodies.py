@@ -30,7 +30,12 @@ Amount = Annotated[
 Currency = Annotated[
     object,
     WithJsonSchema(
-        {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217", "examples": ["EUR"]},
+        {
+            "type": "string",
+            "pattern": r"^[A-Z][A-Z0-9.]{2,11}$",
+            "description": "ISO 4217, or the code of a share that is listed.",
+            "examples": ["EUR"],
+        },
     ),
 ]
 Tags = Annotated[list[Tag], Field(max_length=20)]

@@ -19,6 +19,7 @@ from api.problems import Problem, problem_of
 from api.services import Services
 from commands.accounts import AccountCommands
 from commands.payments import PaymentCommands
+from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
 from domain.account import Account
@@ -76,6 +77,14 @@ class Call:
     @property
     def transfers(self) -> TransferCommands:
         return TransferCommands(self.services.temporal, self.services.books.ledger, self.services.settings)
+
+    @property
+    def orders(self) -> OrderCommands:
+        return OrderCommands(self.services.temporal, self.services.books.ledger, self.services.settings)
+
+    @property
+    def market(self) -> MarketCommands:
+        return MarketCommands(self.services.books.ledger, self.who.actor, trace=self.trace)
 
     @property
     def batches(self) -> TransferBatchCommands:

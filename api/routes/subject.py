@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from activities.ledger import fingerprint
 from activities.steps import PaymentOrder, TransferOrder
+from activities.trading_steps import TradingOrder
 from api.call import Call, answer, must_match, version_of
 from api.idempotency import REPLAYED
 from api.routes.timeline import timeline
@@ -44,7 +45,7 @@ class Subject(Generic[View]):
         self,
         call: Call,
         subject_id: str,
-        order: PaymentOrder | TransferOrder,
+        order: PaymentOrder | TransferOrder | TradingOrder,
         check: Callable[[], Awaitable[None]],
         start: Callable[[], Awaitable[object]],
         status: int,
@@ -53,7 +54,8 @@ class Subject(Generic[View]):
 
         So the answer follows from the log: where it could not be kept, a repeat makes the very same one again.
         """
-        await call.must_own(order.from_account, "from_account")
+        for field, account_id in _own(order):
+            await call.must_own(account_id, field)
         stream = self.stream(subject_id)
         stored, new = await call.services.first_step.taken(
             stream, self.first_key(subject_id), fingerprint(order), check, start
@@ -100,6 +102,13 @@ class Subject(Generic[View]):
 
     def _missing(self, subject_id: str) -> NotFound:
         return NotFound(f"{self.name}_not_found", f"{self.name} {subject_id} does not exist", f"{self.name}_id")
+
+
+def _own(order: PaymentOrder | TransferOrder | TradingOrder) -> list[tuple[str, str]]:
+    """The accounts that must be the caller's own, by field."""
+    if isinstance(order, TradingOrder):
+        return [("cash_account", order.cash_account), ("share_account", order.share_account)]
+    return [("from_account", order.from_account)]
 
 
 def wish_of(call: Call, if_match: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""/v1/users/{user_id}/payments: a user's payments, and their sum."""
+"""/v1/users/{user_id}: a user's payments, their sum, and the portfolio."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from activities.ledger import utc_now
 from api.call import Call, Reading
-from api.documented import PAYMENT, reads
+from api.documented import ORDER, PAYMENT, reads
 from api.routes.accounts import Cursor, Limit
 from api.strict import StrictRoute
 from domain.model import Id
 from queries.paging import Page
 from queries.payments import list_user_payments, user_payment_summary
 from queries.results import PaymentView, UserPaymentSummary
+from queries.trading import portfolio as ask_portfolio
+from queries.trading_results import Portfolio
 
 router = APIRouter(prefix="/v1/users", tags=["users"], route_class=StrictRoute)
 
@@ -34,6 +37,32 @@ SUMMARY = {
 }
 
 
+PORTFOLIO = {
+    "user_id": "ann",
+    "cash": [{"currency": "USD", "balance": "5000.00", "held": "1872.50", "available": "3127.50"}],
+    "positions": [
+        {
+            "symbol": "AAPL",
+            "name": "Apple",
+            "quantity": 30,
+            "held": 0,
+            "currency": "USD",
+            "average_cost": "187.25",
+            "cost": "5617.50",
+            "last_price": "188.00",
+            "value": "5640.00",
+            "gained": "0.00",
+            "open_gain": "22.50",
+            "day_gain": "22.50",
+        }
+    ],
+    "total_value": {"USD": "10640.00"},
+    "day_gain": {"USD": "22.50"},
+    "trading_power": {"USD": "3127.50"},
+    "open_orders": [ORDER],
+}
+
+
 @router.get(
     "/{user_id}/payments",
     response_model=Page[PaymentView],
@@ -50,6 +79,13 @@ async def summary(user_id: UserId, call: Reading) -> Response:
     """Totals, failed and pending ones, the last date and the most recent ones, as payer."""
     _must_be(call, user_id)
     return await call.ask(user_payment_summary(user_id))
+
+
+@router.get("/{user_id}/portfolio", response_model=Portfolio, responses=reads(PORTFOLIO, 404))
+async def portfolio(user_id: UserId, call: Reading) -> Response:
+    """Cash and shares at the latest prices, what the day (UTC) gained, open orders, what new ones may spend."""
+    _must_be(call, user_id)
+    return await call.ask(ask_portfolio(user_id, utc_now().date()))
 
 
 def _must_be(call: Call, user_id: str) -> None:
