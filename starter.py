@@ -22,7 +22,9 @@ from cli import (
     keys,
     local,
     look,
+    markets,
     operate,
+    orders,
     payments,
     transfer_batches,
     transfers,
@@ -39,7 +41,8 @@ app = typer.Typer(
 app.add_typer(accounts.app, name="account")
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(fraud.app, name="fraud")
-for group in (demo, payments, transfers, batch, transfer_batches, look, operate, local, backup, api, bench):
+groups = (demo, payments, transfers, orders, markets, batch, transfer_batches, look, operate, local)
+for group in (*groups, backup, api, bench):
     group.register(app)
 
 

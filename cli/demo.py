@@ -41,13 +41,13 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     count: Annotated[
-        int, typer.Option("--count", min=SMALLEST, max=LARGEST, help="How many payments and transfers.")
+        int, typer.Option("--count", min=SMALLEST, max=LARGEST, help="How many payments, transfers and orders.")
     ] = 200,
     seed: Annotated[int | None, typer.Option("--seed", help="For the same amounts and parties again.")] = None,
     as_json: JsonOption = False,
     data: DataOption = DATA,
 ) -> None:
-    """Run payments and transfers of every kind on a local stack, and show what became of them."""
+    """Run payments, transfers and orders of every kind on a local stack, and show what became of them."""
     dice = SystemRandom()
     chosen = dice.randrange(1_000_000) if seed is None else seed
     cast = Cast("".join(dice.choices(_RUN_ALPHABET, k=_RUN_CHARS)), count)
@@ -101,15 +101,19 @@ async def perform(
         session.payments,
         session.transfers,
         session.fraud,
+        session.orders,
+        session.market,
         session.books.ledger,
         session.temporal,
         bank,
     )
     accounts = await open_cast(cast, session.accounts)
     if not quiet:
-        console.print(f"{accounts} accounts opened; {len(acts)} payments and transfers, {IN_FLIGHT} at a time")
+        console.print(
+            f"{accounts} accounts opened; {len(acts)} payments, transfers and orders, {IN_FLIGHT} at a time"
+        )
     started = time.monotonic()
-    with counting("payments and transfers", len(acts), quiet) as progress:
+    with counting("payments, transfers and orders", len(acts), quiet) as progress:
 
         async def one(act: Act) -> Played:
             played = await play(stage, act)

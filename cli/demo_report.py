@@ -191,7 +191,7 @@ def _print_conservation(audit: Audit) -> None:
 def _print_verdict(result: DemoResult) -> None:
     rate = result.count / result.took_s
     console.print(
-        f"{result.count} payments and transfers in {result.took_s:.1f} s: {rate:.1f} a second, "
+        f"{result.count} payments, transfers and orders in {result.took_s:.1f} s: {rate:.1f} a second, "
         "measured here, with everything on this machine"
     )
     for played in result.unplanned:

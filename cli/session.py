@@ -26,6 +26,7 @@ from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.running import NoAnswer
+from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
 from domain.errors import DomainError
@@ -73,6 +74,14 @@ class Session:
     @property
     def transfers(self) -> TransferCommands:
         return TransferCommands(self.temporal, self.books.ledger, self.settings)
+
+    @property
+    def orders(self) -> OrderCommands:
+        return OrderCommands(self.temporal, self.books.ledger, self.settings)
+
+    @property
+    def market(self) -> MarketCommands:
+        return MarketCommands(self.books.ledger, ACTOR)
 
 
 def addresses(data: Path) -> StackInfo:

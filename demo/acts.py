@@ -1,4 +1,4 @@
-"""An act: one payment or transfer, how it is played, and how it must end."""
+"""An act: one payment, transfer or order, how it is played, and how it must end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.running import result_of
+from commands.trading import MarketCommands, OrderCommands
 from commands.transfers import TransferCommands
 from demo.bank import OtherBank
 from demo.cast import Cast
@@ -35,6 +36,8 @@ class Stage:
     payments: PaymentCommands
     transfers: TransferCommands
     fraud: FraudCommands
+    orders: OrderCommands
+    market: MarketCommands
     ledger: Ledger
     temporal: Client
     bank: OtherBank | None
@@ -77,7 +80,7 @@ Play = Callable[[Stage, "Act"], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`kind` is payment or transfer; `ends` the status it must end in; `title` what is special about it."""
+    """`kind` is payment, transfer or order; `ends` the status it must end in; `title` what is special about it."""
 
     kind: str
     subject_id: str
@@ -112,5 +115,5 @@ async def play(stage: Stage, act: Act) -> Played:
 
 def numbered(acts: list[Act], run: str) -> list[Act]:
     """The acts with ids that no other run of the demo has."""
-    short = {"payment": "pay", "transfer": "trf"}
+    short = {"payment": "pay", "transfer": "trf", "order": "ord"}
     return [replace(act, subject_id=f"{short[act.kind]}-{run}-{number:04}") for number, act in enumerate(acts, 1)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from demo import payments, transfers
+from demo import payments, trading, transfers
 from demo.acts import Act, Play, numbered
 from demo.cast import CURRENCIES, HELD, LARGEST, Cast
 from domain.money import Money
@@ -32,6 +32,17 @@ _PAYMENTS: list[tuple[int, str, str, Play]] = [
 _TRANSFERS: list[tuple[int, str, str, Play]] = [
     (3, "sent twice, moved once", "completed", transfers.twice),
 ]
+
+
+_ORDERS: list[tuple[str, str, str, Play]] = [
+    ("sold in two parts, delivered against payment", "filled", "1000.00", trading.sold),
+    ("partly filled, the rest cancelled", "cancelled", "1000.00", trading.cancelled),
+    ("amended until it met a buyer", "filled", "950.00", trading.amended),
+    ("not covered", "rejected", "20000.00", trading.uncovered),
+    ("fill or kill, not all was there", "cancelled", "1200.00", trading.killed),
+    ("trading halted", "rejected", "200.00", trading.halted),
+]
+"""What is special, how it ends, what it is worth, how it is played: each on a share of its own."""
 
 
 class _Author:
@@ -78,6 +89,7 @@ def write(cast: Cast, count: int, random: Random, with_rail: bool) -> list[Act]:
         for number, title, ends, play in kinds
         for _ in range(number)
     ]
+    acts += [_order(*kind) for kind in _ORDERS]
     acts += _declined(author, cast) + _reviewed(author) + _undone(author, cast)
     if with_rail:
         acts += _by_rail(author, cast)
@@ -90,6 +102,10 @@ def write(cast: Cast, count: int, random: Random, with_rail: bool) -> list[Act]:
             acts.append(author.transfer("everyday", "completed", transfers.plain))
     random.shuffle(acts)
     return numbered(acts, cast.run)
+
+
+def _order(title: str, ends: str, worth: str, play: Play) -> Act:
+    return Act("order", "", title, Money.from_decimal(worth, "EUR"), "seller", "buyer", ends, play)
 
 
 def _declined(author: _Author, cast: Cast) -> list[Act]:

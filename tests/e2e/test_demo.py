@@ -37,9 +37,10 @@ def test_it_shows_what_was_promised_and_ends_by_itself(first: Said, data: Path) 
         "PaymentRefunded",
         "CreditRefused",
         "TransferCompensated",
+        "sold in two parts, delivered against payment",
         "Lag of the views",
         "Conservation, counted from the whole log",
-        "100 payments and transfers in ",
+        "100 payments, transfers and orders in ",
         "Everything ended as planned; no money was lost or invented",
         "Temporal web UI",
     ):
@@ -64,7 +65,7 @@ def test_it_runs_again_on_the_same_data(first: Said, data: Path) -> None:
         "processed", "failed", "cancelled", "expired", "refunded", "partially_refunded", "charged_back",
         "completed", "rejected", "compensated", "stuck",
     }  # fmt: skip
-    assert {"EUR", "JPY", "KWD", "USD"} == {line["currency"] for line in again["conservation"]}
+    assert {"EUR", "JPY", "KWD", "USD"} <= {line["currency"] for line in again["conservation"]}
     assert all(float(line["difference"]) == 0 for line in again["conservation"])
     assert len(again["lag"]) >= 8
     assert all(view["lag_events"] == 0 for view in again["lag"])
