@@ -69,7 +69,7 @@ class _Cached:
 class Worker:
     """`activities`: the bound methods that worker.py registers, by name."""
 
-    def __init__(  # noqa: PLR0917 – all that it stands on
+    def __init__(
         self,
         loop: SimLoop,
         chance: Chance,
