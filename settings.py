@@ -53,6 +53,23 @@ class ApiSettings(BaseModel):
     """A revoked key may be good for so long still."""
 
 
+class FxSettings(BaseModel):
+    """Foreign exchange: TIDEMARK_FX__RATES_URL and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rates_url: str | None = None
+    """Base URL of the rate provider (activities/rates.py says what it must answer). Without one: no quotes."""
+    timeout_s: float = Field(default=2, gt=0)
+    max_age_s: float = Field(default=300, gt=0)
+    """A rate older than this is not quoted."""
+    spread: Decimal = Field(default=Decimal("0.005"), ge=0, lt=1)
+    """What the platform keeps: customers get the mid-market rate less this share of it."""
+    valid_for_s: int = Field(default=60, ge=1)
+    valid_for_max_s: int = Field(default=24 * 3600, ge=1)
+    """The longest a customer may ask for: until then the platform bears the risk of the rate."""
+
+
 class Settings(BaseSettings):
     """One per process, made in its composition root and passed on. Times in seconds."""
 
@@ -86,6 +103,8 @@ class Settings(BaseSettings):
     """When DAY orders expire, in UTC."""
 
     api: ApiSettings = ApiSettings()
+
+    fx: FxSettings = FxSettings()
 
     rails: dict[str, str] = {}
     """Rail name → base URL of its gateway: TIDEMARK_RAILS='{"sepa": "http://127.0.0.1:9000"}'."""

@@ -26,6 +26,7 @@ from cli import (
     operate,
     orders,
     payments,
+    quotes,
     transfer_batches,
     transfers,
 )
@@ -41,8 +42,22 @@ app = typer.Typer(
 app.add_typer(accounts.app, name="account")
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(fraud.app, name="fraud")
-groups = (demo, payments, transfers, orders, markets, batch, transfer_batches, look, operate, local)
-for group in (*groups, backup, api, bench):
+for group in (
+    demo,
+    payments,
+    transfers,
+    orders,
+    markets,
+    quotes,
+    batch,
+    transfer_batches,
+    look,
+    operate,
+    local,
+    backup,
+    api,
+    bench,
+):
     group.register(app)
 
 

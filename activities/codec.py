@@ -14,7 +14,8 @@ from domain.fraud_case import FraudCase
 from domain.leg import AnyEvent, State
 from domain.order import Order
 from domain.payment import Payment
-from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, TRADE, TRANSFER, category_of
+from domain.quote import IssuedQuote
+from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, QUOTE, TRADE, TRANSFER, category_of
 from domain.trade import Trade
 from domain.transfer import Transfer
 from eventstore.events import NewEvent, RecordedEvent
@@ -28,6 +29,7 @@ _STATES: dict[str, TypeAdapter[State]] = {
     ORDER: TypeAdapter(Order),
     BOOK: TypeAdapter(OrderBook),
     TRADE: TypeAdapter(Trade),
+    QUOTE: TypeAdapter(IssuedQuote),
 }
 
 

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from domain.errors import Conflict
 from domain.leg import Leg, State
+from domain.quote_messages import Quote
+from domain.streams import account_stream, quote_stream
 from eventstore.handle import Aggregates, Command, Decision
 from eventstore.store import EventStore
 from failpoints import reach
@@ -131,6 +133,23 @@ def _decide(command: LedgerCommand[Result], states: dict[str, State]) -> Decisio
     command.act(leg)
     outcome = command.result(leg)
     return Decision(events=leg.events, outcome=outcome.model_dump(mode="json"), asked=leg.asked)
+
+
+class Order(Protocol):
+    """What payments and transfers are ordered with."""
+
+    @property
+    def from_account(self) -> str: ...
+    @property
+    def to_account(self) -> str: ...
+    @property
+    def quote(self) -> Quote | None: ...
+
+
+def opening_streams(stream: str, order: Order, *more: str) -> list[str]:
+    """What beginning an order looks at: itself, its two accounts and `more`, and its quote where it has one."""
+    accounts = dict.fromkeys(map(account_stream, (order.from_account, order.to_account, *more)))
+    return [stream, *accounts, *([] if order.quote is None else [quote_stream(order.quote.quote_id)])]
 
 
 def _metadata(command: LedgerCommand[Result]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.ledger import Ledger, LedgerCommand, utc_now
+from activities.ledger import Ledger, LedgerCommand, opening_streams, utc_now
 from activities.refusals import refusals
 from activities.steps import (
     CancelWish,
@@ -24,6 +24,7 @@ from activities.steps import (
     Wish,
 )
 from domain.errors import NotFound
+from domain.exchange import exchange_account
 from domain.fraud_legs import settle_with_review
 from domain.leg import Leg
 from domain.payment import Payment, PaymentStatus
@@ -61,13 +62,24 @@ class OpenPayment(BaseModel):
 def payment_terms(order: PaymentOrder, settings: Settings, now: datetime) -> PaymentTerms:
     """What the payer agrees to: the order, and the fee and expiry that the settings add."""
     expires_in = settings.payment_expires_in_s if order.expires_in_s is None else order.expires_in_s
+    expires_at, settles_in = now + timedelta(seconds=expires_in), order.amount.currency
+    if order.quote is not None:  # the rate is locked for so long and no longer
+        expires_at, settles_in = min(expires_at, order.quote.expires_at), order.quote.buys.currency
     return PaymentTerms(
         at=now,
-        expires_at=now + timedelta(seconds=expires_in),
+        expires_at=expires_at,
         fee_rate=settings.fee_rate,
-        fee_account=settings.fee_account_for(order.amount.currency),
+        fee_account=settings.fee_account_for(settles_in),
         **{name: value for name, value in order if name not in ("expires_in_s", "actor", "trace")},
     )
+
+
+def opening_accounts(terms: PaymentTerms) -> tuple[str, ...]:
+    """What an opening that captures at once touches beside the two parties."""
+    if terms.quote is None:
+        return (terms.fee_account,)
+    sold, bought = terms.amount.currency, terms.quote.buys.currency
+    return terms.fee_account, exchange_account(sold), exchange_account(bought)
 
 
 class PaymentActivities:
@@ -87,14 +99,13 @@ class PaymentActivities:
         terms = payment_terms(order, settings, now)
         cancel = None if cancelled is None else CancelPayment(at=now, reason=cancelled.reason)
         stream = payment_stream(order.payment_id)
-        accounts = (order.from_account, order.to_account, terms.fee_account)
         with refusals():
             return await self._ledger.run(
                 LedgerCommand(
                     name="payment.open",
                     key=f"{stream}:payer:authorize",
                     content=order,
-                    streams=[stream, *map(account_stream, accounts)],
+                    streams=opening_streams(stream, order, *opening_accounts(terms)),
                     act=lambda leg: open_payment(leg, terms, settings.screening, cancel),
                     result=lambda leg: PaymentStep.of(leg.payment(order.payment_id)),
                     returns=PaymentStep,
@@ -188,4 +199,4 @@ class PaymentActivities:
         assert isinstance(payment, Payment)
         if payment.status is PaymentStatus.NONE:
             raise NotFound("payment_not_found", f"payment {payment_id} does not exist", "payment_id")
-        return payment.from_account, payment.to_account, payment.fee_account
+        return payment.accounts

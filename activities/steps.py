@@ -10,8 +10,9 @@ from domain.model import AwareDatetime, Id, Metadata, Name, Tag, Text
 from domain.money import Money, format_minor
 from domain.payment import Payment, PaymentStatus
 from domain.payment_messages import CaptureMode, DisputeOutcome
+from domain.quote_messages import Quote
 from domain.transfer import Location, Transfer, TransferStatus
-from domain.transfer_messages import Quote, ResolutionAction
+from domain.transfer_messages import ResolutionAction
 
 
 class Data(BaseModel):
@@ -21,16 +22,21 @@ class Data(BaseModel):
 
 
 class PaymentOrder(Data):
-    """What a payer asks for. `payment_id` is the business id: it makes the payment unique."""
+    """What a payer asks for. `payment_id` is the business id: it makes the payment unique.
+
+    `quote` is as the log has it (commands/quotes.py), never as a client says.
+    """
 
     payment_id: Id
     from_account: Id
     to_account: Id
     amount: Money
+    quote: Quote | None = None
     capture: CaptureMode = "automatic"
     expires_in_s: int | None = Field(default=None, ge=1, le=365 * 24 * 3600)
     reference: Text | None = None
     description: Text | None = None
+    category: Tag | None = None
     tags: tuple[Tag, ...] = Field(default=(), max_length=20)
     metadata: Metadata = Field(default={}, max_length=20)
     actor: Id = "system"
@@ -47,6 +53,8 @@ class TransferOrder(Data):
     quote: Quote | None = None
     reference: Text | None = None
     purpose: Text | None = None
+    category: Tag | None = None
+    tags: tuple[Tag, ...] = Field(default=(), max_length=20)
     metadata: Metadata = Field(default={}, max_length=20)
     actor: Id = "system"
     trace: Text | None = None
@@ -117,7 +125,7 @@ class PaymentRef(Data):
 
 
 class PaymentStep(Data):
-    """Where a payment stands after a step."""
+    """Where a payment stands after a step. `settled` (and of it the fee) is the payee's side, in its currency."""
 
     payment_id: str
     status: PaymentStatus
@@ -125,6 +133,7 @@ class PaymentStep(Data):
     captured: Money
     refunded: Money
     fee: Money
+    settled: Money | None = None
     accounts: tuple[Id, ...] = ()
     user: str = ""
     expires_at: AwareDatetime | None = None
@@ -144,8 +153,9 @@ class PaymentStep(Data):
             amount=money(payment.amount),
             captured=money(payment.captured),
             refunded=money(payment.refunded),
-            fee=money(payment.fee),
-            accounts=(payment.from_account, payment.to_account, payment.fee_account),
+            fee=Money(payment.fee, payment.payee_currency),
+            settled=payment.settled(payment.captured),
+            accounts=payment.accounts,
             user=payment.from_user,
             expires_at=payment.expires_at,
             failure_code=payment.failure_code,

@@ -8,9 +8,10 @@ from datetime import datetime
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.ledger import Ledger, LedgerCommand, utc_now
+from activities.ledger import Ledger, LedgerCommand, opening_streams, utc_now
 from activities.refusals import refusals
 from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep, Wish
+from domain.exchange import exchange_account
 from domain.fraud_legs import settle_with_review
 from domain.leg import Leg
 from domain.model import Id, Name, Text
@@ -20,7 +21,6 @@ from domain.transfer_legs import (
     approve_transfer,
     credit_destination,
     debit_source,
-    exchange_account,
     open_transfer,
     refund_source,
     release_source,
@@ -98,7 +98,7 @@ class TransferActivities:
                     name="transfer.reserve",
                     key=f"{stream}:source:reserve",
                     content=order,
-                    streams=[stream, account_stream(order.from_account), account_stream(order.to_account)],
+                    streams=opening_streams(stream, order),
                     act=lambda leg: open_transfer(leg, terms, until, self._settings.screening, cancel),
                     result=lambda leg: TransferStep.of(leg.transfer(order.transfer_id), order.transfer_id),
                     returns=TransferStep,

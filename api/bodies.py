@@ -145,16 +145,49 @@ class StatusChange(Body):
     reason: Text | None = None
 
 
+class NewQuote(Body):
+    """`side` says what `amount` is: `sell` so much of from_currency, or `buy` so much of to_currency."""
+
+    quote_id: Id | None = Field(default=None, description="Makes the quote unique. Made up where it is left out.")
+    from_currency: Currency
+    to_currency: Currency
+    amount: Amount
+    side: Literal["sell", "buy"] = "sell"
+    valid_for_s: Annotated[StrictInt, Field(ge=1)] | None = None
+
+    @property
+    def money(self) -> Money:
+        return Money.parse(self.amount, self.from_currency if self.side == "sell" else self.to_currency)
+
+    @model_validator(mode="after")
+    def _readable(self) -> NewQuote:
+        for name in ("from_currency", "to_currency"):
+            try:
+                exponent(getattr(self, name))
+            except InvalidMoney as error:
+                raise InvalidMoney(error.code, error.message, name) from None
+        positive(self.money)
+        return self
+
+
+QuoteId = Annotated[
+    Id | None,
+    Field(description="Of POST /v1/quotes, for the exchange where the two accounts are in different currencies."),
+]
+
+
 class NewPayment(MoneyBody):
     payment_id: Id | None = Field(
         default=None, description="Makes the payment unique. Made up where it is left out."
     )
     from_account: Id
     to_account: Id
+    quote_id: QuoteId = None
     capture: CaptureMode = "automatic"
     expires_in_s: Annotated[StrictInt, Field(ge=1, le=365 * 24 * 3600)] | None = None
     reference: Text | None = None
     description: Text | None = None
+    category: Tag | None = None
     tags: Tags = []
     metadata: Details = {}
 
@@ -170,8 +203,11 @@ class NewTransfer(MoneyBody):
     )
     from_account: Id
     to_account: Id
+    quote_id: QuoteId = None
     reference: Text | None = None
     purpose: Text | None = None
+    category: Tag | None = None
+    tags: Tags = []
     metadata: Details = {}
 
     @model_validator(mode="after")

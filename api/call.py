@@ -19,6 +19,7 @@ from api.problems import Problem, problem_of
 from api.services import Services
 from commands.accounts import AccountCommands
 from commands.payments import PaymentCommands
+from commands.quotes import QuoteCommands
 from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
@@ -89,6 +90,13 @@ class Call:
     @property
     def batches(self) -> TransferBatchCommands:
         return TransferBatchCommands(self.services.temporal, self.services.books, self.services.settings)
+
+    @property
+    def quotes(self) -> QuoteCommands:
+        services = self.services
+        return QuoteCommands(
+            services.books.ledger, services.rates, services.settings.fx, self.who.actor, self.trace
+        )
 
     def new_id(self, prefix: str) -> str:
         """An id for what the caller gave none: the same at every repeat under the same Idempotency-Key."""

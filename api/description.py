@@ -28,6 +28,7 @@ _TAGS: Final = (
     ("trading", "Orders, books, trades and the shares that are listed."),
     ("transfer batches", "Many transfers as one, each with its own outcome, or all or none."),
     ("users", "A user's payments and portfolio."),
+    ("quotes", "Rates promised for one exchange."),
     ("analytics", "Totals."),
     ("operations", "For operators."),
     ("health", "For whoever runs it."),

@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.rates import RatesUnavailable
 from commands.running import NoAnswer, still_starting
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from eventstore.errors import (
@@ -137,6 +138,8 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem(404, "not_found", str(error))
         case ConcurrencyError():
             return unavailable(error.code, "too many others change the same accounts; nothing was done")
+        case RatesUnavailable():
+            return unavailable("rates_unavailable", str(error))
         case NoAnswer():
             return unavailable("outcome_unknown", str(error))
         case _:

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig
 
 from activities.rail import rail_client
+from activities.rates import RateProvider
 from api.auth import Keyring
 from api.first_step import FirstStep
 from api.idempotency import Answers
@@ -44,6 +45,7 @@ class Services:
     settings: Settings
     books: Books
     temporal: Client
+    rates: RateProvider
     reader: Reader
     lookups: Lookups
     keyring: Keyring
@@ -83,8 +85,8 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
             Tail(settings.database_url, "tidemark-api-tail") as tail,
             contextlib.AsyncExitStack() as stack,
         ):
+            http = await stack.enter_async_context(rail_client())
             if api.worker:
-                http = await stack.enter_async_context(rail_client())
                 await stack.enter_async_context(
                     working(temporal, lambda: make_worker(temporal, books, http, settings))
                 )
@@ -97,6 +99,7 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
                 settings=settings,
                 books=books,
                 temporal=temporal,
+                rates=RateProvider(http, settings.fx),
                 reader=reader,
                 lookups=lookups,
                 keyring=Keyring(books.pool, api.key_cache_s),

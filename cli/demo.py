@@ -12,9 +12,11 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Annotated
 
+import httpx
 import typer
 
 import stack
+from activities.rates import RateProvider
 from cli.batch import launch
 from cli.demo_report import DemoResult, as_document, look_around, print_report
 from cli.local import stack_config
@@ -22,10 +24,12 @@ from cli.output import REFUSED, JsonOption, console, errors, print_json
 from cli.progress import counting
 from cli.session import DATA, DataOption, Session, guarded, run
 from commands.batch import in_parallel
+from commands.quotes import QuoteCommands
 from demo import payfile, script
-from demo.acts import Act, Played, Stage, play
+from demo.acts import ACTOR, Act, Played, Stage, play
 from demo.bank import OtherBank, other_bank
 from demo.cast import RAIL, Cast, open_cast
+from demo.rates import rate_desk
 from payfiles.read import read_payment_file
 
 IN_FLIGHT = 24
@@ -55,8 +59,15 @@ def demo(
         console.print(f"[bold]Tidemark demo[/bold], run {cast.run}, seed {chosen}")
 
     def work() -> DemoResult:
-        with _running_stack(data, as_json) as (running, bank):
-            result = run(data, as_json, lambda session: perform(session, cast, chosen, bank, data, as_json))
+        with rate_desk() as rates_url, _running_stack(data, as_json, rates_url) as (running, bank):
+
+            async def acts(session: Session) -> DemoResult:
+                async with httpx.AsyncClient() as http:
+                    fx = session.settings.fx.model_copy(update={"rates_url": rates_url})
+                    quotes = QuoteCommands(session.books.ledger, RateProvider(http, fx), fx, ACTOR)
+                    return await perform(session, quotes, cast, chosen, bank, data, as_json)
+
+            result = run(data, as_json, acts)
             stays_up = running is None or (console.is_terminal and not as_json)
             if as_json:
                 print_json(as_document(result))
@@ -72,7 +83,9 @@ def demo(
 
 
 @contextlib.contextmanager
-def _running_stack(data: Path, quiet: bool) -> Iterator[tuple[stack.Stack | None, OtherBank | None]]:
+def _running_stack(
+    data: Path, quiet: bool, rates_url: str
+) -> Iterator[tuple[stack.Stack | None, OtherBank | None]]:
     """The stack that runs on `data`, left running; or one of our own with the demo's other bank, for the block."""
     if stack.read_info(data) is not None:
         if not quiet:
@@ -83,7 +96,9 @@ def _running_stack(data: Path, quiet: bool) -> Iterator[tuple[stack.Stack | None
         bank = entered.enter_context(other_bank())
         rails = {**json.loads(os.environ.get("TIDEMARK_RAILS") or "{}"), RAIL: bank.url}
         config = stack_config(data, progress)
-        config = replace(config, env={**config.env, "TIDEMARK_RAILS": json.dumps(rails)})
+        config = replace(
+            config, env={"TIDEMARK_FX__RATES_URL": rates_url, **config.env, "TIDEMARK_RAILS": json.dumps(rails)}
+        )
         running = entered.enter_context(stack.up(config))
         up = entered.pop_all()
     with up:
@@ -91,7 +106,13 @@ def _running_stack(data: Path, quiet: bool) -> Iterator[tuple[stack.Stack | None
 
 
 async def perform(
-    session: Session, cast: Cast, seed: int, bank: OtherBank | None, data: Path, quiet: bool
+    session: Session,
+    quotes: QuoteCommands,
+    cast: Cast,
+    seed: int,
+    bank: OtherBank | None,
+    data: Path,
+    quiet: bool,
 ) -> DemoResult:
     """Opens the accounts, plays every act and the payment file, and looks at what is there then."""
     acts = script.write(cast, cast.count - payfile.COUNT, Random(seed), with_rail=bank is not None)  # noqa: S311
@@ -103,6 +124,7 @@ async def perform(
         session.fraud,
         session.orders,
         session.market,
+        quotes,
         session.books.ledger,
         session.temporal,
         bank,

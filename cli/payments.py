@@ -30,6 +30,7 @@ from cli.arguments import (
 )
 from cli.ids import new_id
 from cli.output import REFUSED, JsonOption, console, errors, print_json
+from cli.quotes import QuoteOption, quotes_of
 from cli.session import ACTOR, DATA, DataOption, Session, run, usage
 from domain.payment import PaymentStatus
 
@@ -47,7 +48,7 @@ def say(step: PaymentStep, as_json: bool) -> None:
         colour = SIGNS.get(step.status, "yellow")
         console.print(
             f"payment [bold]{step.payment_id}[/bold] [{colour}]{step.status}[/{colour}]: "
-            f"{step.captured} of {step.amount} captured, fee {step.fee.amount}, refunded {step.refunded.amount}",
+            f"{step.captured} of {step.amount} captured, fee {step.fee}, refunded {step.refunded.amount}",
             soft_wrap=True,
         )
         if step.failure_reason:
@@ -76,6 +77,8 @@ def pay(
     ] = None,
     reference: Annotated[str | None, typer.Option("--reference")] = None,
     description: Annotated[str | None, typer.Option("--description")] = None,
+    category: Annotated[str | None, typer.Option("--category")] = None,
+    quote: QuoteOption = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="May be repeated.")] = None,
     meta: Annotated[list[str] | None, typer.Option("--meta", help="key=value; may be repeated.")] = None,
     as_json: JsonOption = False,
@@ -84,6 +87,8 @@ def pay(
     """Pay from one account to another and wait until it is done or waits for somebody."""
 
     async def work(session: Session) -> PaymentStep:
+        async with quotes_of(session) as quotes:
+            promised = await quotes.promised(quote)
         order = PaymentOrder(
             payment_id=new_id(payment_id),
             from_account=from_account,
@@ -92,7 +97,9 @@ def pay(
             capture="manual" if manual else "automatic",
             expires_in_s=expires_in_s,
             reference=reference,
+            quote=promised,
             description=description,
+            category=category,
             tags=tuple(tag or ()),
             metadata=pairs(meta),
             actor=ACTOR,

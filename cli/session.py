@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities.rates import RatesUnavailable
 from cli.output import REFUSED, UNREACHABLE, USAGE, fail, invalid
 from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
@@ -136,7 +137,7 @@ def guarded(as_json: bool, work: Callable[[], T]) -> T:
     except (ProjectionError, QueryError) as refusal:
         code = UNREACHABLE if isinstance(refusal, ReadUnavailable) else REFUSED
         raise fail(refusal.code, str(refusal), code, as_json) from None
-    except (Unreachable, StackError, NoAnswer) as fault:
+    except (Unreachable, StackError, NoAnswer, RatesUnavailable) as fault:
         raise fail("unreachable", str(fault), UNREACHABLE, as_json) from None
     except (psycopg.Error, psycopg_pool.PoolTimeout, EventStoreError) as fault:
         raise fail("postgres_unreachable", first_line(fault), UNREACHABLE, as_json) from None

@@ -21,6 +21,7 @@ from cli.arguments import (
 )
 from cli.ids import new_id
 from cli.output import REFUSED, JsonOption, console, errors, print_json
+from cli.quotes import QuoteOption, quotes_of
 from cli.session import ACTOR, DATA, DataOption, Session, run, usage
 from domain.transfer import Location, TransferStatus
 
@@ -68,6 +69,9 @@ def transfer(
     ] = None,
     reference: Annotated[str | None, typer.Option("--reference")] = None,
     purpose: Annotated[str | None, typer.Option("--purpose")] = None,
+    category: Annotated[str | None, typer.Option("--category")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="May be repeated.")] = None,
+    quote: QuoteOption = None,
     meta: Annotated[list[str] | None, typer.Option("--meta", help="key=value; may be repeated.")] = None,
     as_json: JsonOption = False,
     data: DataOption = DATA,
@@ -75,13 +79,18 @@ def transfer(
     """Transfer between two accounts and wait until it is done, undone, or waits for somebody."""
 
     async def work(session: Session) -> TransferStep:
+        async with quotes_of(session) as quotes:
+            promised = await quotes.promised(quote)
         order = TransferOrder(
             transfer_id=new_id(transfer_id),
             from_account=from_account,
             to_account=to_account,
             amount=money(amount, currency),
             reference=reference,
+            quote=promised,
             purpose=purpose,
+            category=category,
+            tags=tuple(tag or ()),
             metadata=pairs(meta),
             actor=ACTOR,
         )

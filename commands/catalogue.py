@@ -12,6 +12,7 @@ from commands.accounts import AccountCommands
 from commands.dead_letters import retry
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
+from commands.quotes import QuoteCommands
 from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
@@ -31,6 +32,7 @@ COMMANDS: Mapping[str, Callable[..., Awaitable[Any]]] = {
     "refund": PaymentCommands.refund,
     "open_dispute": PaymentCommands.dispute,
     "resolve_dispute": PaymentCommands.resolve_dispute,
+    "issue_quote": QuoteCommands.issue,
     "create_transfer": TransferCommands.start,
     "cancel_transfer": TransferCommands.cancel,
     "review_transfer": TransferCommands.review,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 
-from activities.ledger import Ledger, utc_now
-from activities.payments import payment_terms
+from activities.ledger import Ledger, opening_streams, utc_now
+from activities.payments import opening_accounts, payment_terms
 from activities.search import search_attributes
 from activities.steps import (
     CancelWish,
@@ -29,7 +29,7 @@ from domain.payment import Payment, PaymentStatus
 from domain.payment_legs import open_payment
 from domain.payment_messages import CancelPayment, CapturePayment
 from domain.review import ApproveReview
-from domain.streams import account_stream, payment_stream
+from domain.streams import payment_stream
 from domain.transfer import must_move
 from settings import Settings
 from workflows.after_payment import DisputeWorkflow, RefundWorkflow
@@ -72,11 +72,9 @@ class PaymentCommands:
         A payment that fails for want of funds is no refusal: it is started, and its failure recorded.
         """
         must_move(order.amount, order.from_account, order.to_account)
-        terms = payment_terms(order, self._settings, utc_now())
-        accounts = (order.from_account, order.to_account, terms.fee_account)
-        states = await self._ledger.states([account_stream(account) for account in accounts])
-        leg = Leg({**states, payment_stream(order.payment_id): Payment()})
-        open_payment(leg, terms, self._settings.screening)
+        stream, terms = payment_stream(order.payment_id), payment_terms(order, self._settings, utc_now())
+        states = await self._ledger.states(opening_streams(stream, order, *opening_accounts(terms)))
+        open_payment(Leg({**states, stream: Payment()}), terms, self._settings.screening)
 
     async def pay(self, order: PaymentOrder) -> PaymentStep:
         """Starts it and says where it stands once it is over or waits for somebody."""
@@ -200,6 +198,4 @@ class PaymentCommands:
 
 
 def _ref(found: Payment) -> PaymentRef:
-    return PaymentRef(
-        payment_id=found.payment_id, accounts=(found.from_account, found.to_account, found.fee_account)
-    )
+    return PaymentRef(payment_id=found.payment_id, accounts=found.accounts)

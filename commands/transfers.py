@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from activities.ledger import Ledger, utc_now
+from activities.ledger import Ledger, opening_streams, utc_now
 from activities.search import search_attributes
 from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep, Wish
 from activities.transfers import transfer_terms
@@ -13,7 +13,7 @@ from domain import transfer
 from domain.errors import Conflict, NotFound
 from domain.leg import Leg
 from domain.review import ApproveReview
-from domain.streams import account_stream, transfer_stream
+from domain.streams import transfer_stream
 from domain.transfer import Transfer, TransferStatus, must_move
 from domain.transfer_legs import open_transfer
 from domain.transfer_messages import CancelTransfer, RequestResolution
@@ -57,9 +57,9 @@ class TransferCommands:
         A transfer that its source cannot pay is no refusal: it is started, and its rejection recorded.
         """
         must_move(order.amount, order.from_account, order.to_account)
-        streams = [account_stream(order.from_account), account_stream(order.to_account)]
-        states = await self._ledger.states(streams)
-        now, leg = utc_now(), Leg({**states, transfer_stream(order.transfer_id): Transfer()})
+        stream = transfer_stream(order.transfer_id)
+        states = await self._ledger.states(opening_streams(stream, order))
+        now, leg = utc_now(), Leg({**states, stream: Transfer()})
         open_transfer(leg, transfer_terms(order, now), now, self._settings.screening)
 
     async def transfer(self, order: TransferOrder) -> TransferStep:

@@ -13,6 +13,7 @@ from activities.steps import PaymentStep, TransferStep
 from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
+from commands.quotes import QuoteCommands, QuoteRequest
 from commands.running import result_of
 from commands.trading import MarketCommands, OrderCommands
 from commands.transfers import TransferCommands
@@ -20,11 +21,14 @@ from demo.bank import OtherBank
 from demo.cast import Cast
 from domain.fraud_case import CaseStatus, FraudCase
 from domain.money import Money
+from domain.quote_messages import Quote
 from domain.streams import fraud_case_stream, transfer_stream
 from domain.transfer import Transfer, TransferStatus
 
 ACTOR = "demo"
 POLL_S, PATIENCE_S = 0.2, 90.0
+QUOTE_S = 3600
+"""A rate is promised for so long, that even a busy machine plays the act in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,24 @@ class Stage:
     fraud: FraudCommands
     orders: OrderCommands
     market: MarketCommands
+    quotes: QuoteCommands
     ledger: Ledger
     temporal: Client
     bank: OtherBank | None
+
+    async def quote(self, act: Act, currency: str, valid_for_s: int | None = None) -> Quote | None:
+        """A rate for all of an act's amount, promised by the platform."""
+        quote_id = f"quote-{act.subject_id}-{valid_for_s or QUOTE_S}"
+        await self.quotes.issue(
+            QuoteRequest(
+                quote_id=quote_id,
+                from_currency=act.amount.currency,
+                to_currency=currency,
+                amount=act.amount,
+                valid_for_s=valid_for_s or QUOTE_S,
+            )
+        )
+        return await self.quotes.promised(quote_id)
 
     async def payment_end(self, payment_id: str) -> PaymentStep:
         """How a payment's workflow ended."""

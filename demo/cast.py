@@ -8,9 +8,9 @@ from random import Random
 
 from commands.accounts import AccountCommands
 from domain.errors import Conflict
+from domain.exchange import exchange_account
+from domain.exchange_legs import SYSTEM_USER
 from domain.money import Money
-from domain.payment_legs import SYSTEM_USER
-from domain.transfer_legs import exchange_account
 
 PEOPLE = ("lena", "omar", "yuki", "bo")
 SHOPS = ("bakery", "books")
@@ -77,6 +77,11 @@ class Cast:
         return Money(everyday.minor * self.count + held.minor * _SPARE, currency)
 
 
+def currency_of(account_id: str) -> str:
+    """`lena-USD-x7k2p9` → `USD`."""
+    return account_id.split("-")[1]
+
+
 async def open_cast(cast: Cast, accounts: AccountCommands) -> int:
     """Opens and funds all accounts. Returns how many there are."""
 
@@ -100,11 +105,12 @@ async def open_cast(cast: Cast, accounts: AccountCommands) -> int:
 
 
 async def _open_exchange(cast: Cast, accounts: AccountCommands) -> None:
-    """The platform's position in dollars, from which exchanged transfers are paid. All runs share it."""
-    account_id = exchange_account("USD")
-    try:
-        await accounts.open(account_id, SYSTEM_USER, "USD")
-    except Conflict as refusal:
-        if refusal.code != "account_exists":
-            raise
-    await accounts.deposit(account_id, cast.wealth("USD"), f"demo-{cast.run}", "for exchange")
+    """The platform's positions, from which exchanged orders are paid. All runs share them."""
+    for currency in ("USD", "JPY"):
+        account_id = exchange_account(currency)
+        try:
+            await accounts.open(account_id, SYSTEM_USER, currency)
+        except Conflict as refusal:
+            if refusal.code != "account_exists":
+                raise
+        await accounts.deposit(account_id, cast.wealth(currency), f"demo-{cast.run}", "for exchange")

@@ -13,14 +13,18 @@ from activities.steps import (
     ReviewWish,
 )
 from demo.acts import ACTOR, Act, Stage
+from demo.cast import currency_of
 from domain.money import Money
 from domain.payment import PaymentStatus
+from domain.quote_messages import Quote
 from domain.streams import payment_stream
 
 HALF = 2
 
 
-def _order(act: Act, capture: str = "automatic", expires_in_s: int | None = None) -> PaymentOrder:
+def _order(
+    act: Act, capture: str = "automatic", expires_in_s: int | None = None, quote: Quote | None = None
+) -> PaymentOrder:
     return PaymentOrder.model_validate(
         {
             "payment_id": act.subject_id,
@@ -28,6 +32,7 @@ def _order(act: Act, capture: str = "automatic", expires_in_s: int | None = None
             "to_account": act.target,
             "amount": act.amount,
             "capture": capture,
+            "quote": quote,
             "expires_in_s": expires_in_s,
             "description": act.title,
             "tags": ("demo",),
@@ -50,6 +55,30 @@ async def twice(stage: Stage, act: Act) -> str:
     first = await stage.payments.pay(_order(act))
     second = await stage.payments.pay(_order(act))
     return second.status if second == first else f"{first.status} and then {second.status}"
+
+
+async def exchanged(stage: Stage, act: Act) -> str:
+    """The payer pays in one currency, the shop is paid in another."""
+    quote = await stage.quote(act, currency_of(act.target))
+    return (await stage.payments.pay(_order(act, quote=quote))).status
+
+
+async def exchanged_in_parts(stage: Stage, act: Act) -> str:
+    """Two captures at one locked rate: together they settle what was promised, to the cent."""
+    quote = await stage.quote(act, currency_of(act.target))
+    assert quote is not None
+    _must_be((await stage.payments.pay(_order(act, "manual", quote=quote))).status, PaymentStatus.AUTHORIZED)
+    part = CaptureWish(wish_id=f"{act.subject_id}-part", amount=half(act.amount), actor=ACTOR)
+    await stage.payments.capture(act.subject_id, part)
+    step = await stage.payments.capture(act.subject_id, CaptureWish(wish_id=f"{act.subject_id}-rest", actor=ACTOR))
+    return step.status if step.settled == quote.buys else f"{step.status}, {step.settled} of {quote.buys} settled"
+
+
+async def exchanged_and_refunded(stage: Stage, act: Act) -> str:
+    """Back at the rate it came at."""
+    await exchanged(stage, act)
+    wish = RefundWish(wish_id=f"{act.subject_id}-refund", reason="sent back", actor=ACTOR)
+    return (await stage.payments.refund(act.subject_id, wish)).status
 
 
 async def captured(stage: Stage, act: Act) -> str:

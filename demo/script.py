@@ -76,6 +76,9 @@ class _Author:
     def euros(self) -> Money:
         return self.everyday("EUR")
 
+    def shop(self, currency: str) -> str:
+        return self._cast.any_shop(self._random, currency)
+
     def anyone(self, currency: str) -> str:
         return self._cast.any_person(self._random, currency)
 
@@ -90,7 +93,7 @@ def write(cast: Cast, count: int, random: Random, with_rail: bool) -> list[Act]:
         for _ in range(number)
     ]
     acts += [_order(*kind) for kind in _ORDERS]
-    acts += _declined(author, cast) + _reviewed(author) + _undone(author, cast)
+    acts += _declined(author, cast) + _reviewed(author) + _undone(author, cast) + _exchanged(author)
     if with_rail:
         acts += _by_rail(author, cast)
     if len(acts) > count:
@@ -143,16 +146,33 @@ def _reviewed(author: _Author) -> list[Act]:
 
 
 def _undone(author: _Author, cast: Cast) -> list[Act]:
-    """Transfers that fail half way and are compensated, and exchanged ones, which can fail so too."""
+    """Transfers that fail half way and are compensated."""
     acts = []
     for _ in range(4):
         closed: dict[str, Any] = {"target": cast.closed, "amount": author.euros()}
         acts.append(author.transfer("destination closed", "compensated", transfers.plain, **closed))
+    return acts
+
+
+def _exchanged(author: _Author) -> list[Act]:
+    """Across currencies, each over a quote of the platform's."""
+    acts = []
+    for _ in range(4):
         dollars: dict[str, Any] = {"target": author.anyone("USD"), "amount": author.euros()}
         acts.append(author.transfer("exchanged into dollars", "completed", transfers.exchanged, **dollars))
     for _ in range(2):
-        late: dict[str, Any] = {"target": author.anyone("USD"), "amount": author.euros()}
-        acts.append(author.transfer("quote expired", "compensated", transfers.quote_expired, **late))
+        held = Money.from_decimal(HELD["EUR"], "EUR")
+        late: dict[str, Any] = {"target": author.anyone("USD"), "amount": held}
+        acts.append(
+            author.transfer("quote expired while in review", "compensated", transfers.quote_expired, **late)
+        )
+    for number, currency, title, ends, play in (
+        (3, "USD", "paid in euros, received in dollars", "processed", payments.exchanged),
+        (2, "JPY", "captured in two parts, in yen", "processed", payments.exchanged_in_parts),
+        (1, "USD", "exchanged, then refunded", "refunded", payments.exchanged_and_refunded),
+    ):
+        for _ in range(number):
+            acts.append(author.payment(title, ends, play, target=author.shop(currency), amount=author.euros()))
     return acts
 
 

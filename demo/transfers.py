@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from decimal import Decimal
+import asyncio
+from datetime import datetime
 
 from activities.ledger import utc_now
-from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder
-from demo.acts import ACTOR, Act, Stage
-from demo.cast import RAIL
-from domain.money import Money
+from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep
+from demo.acts import ACTOR, QUOTE_S, Act, Stage
+from demo.cast import RAIL, currency_of
+from domain.errors import Conflict
+from domain.quote_messages import Quote
 from domain.transfer import Location, TransferStatus
-from domain.transfer_messages import Quote
 
-RATE = Decimal("1.08")
+SHORT_S = (3, 12, 48)
+"""Quotes that are to expire, in seconds."""
 
 
 def _order(act: Act, quote: Quote | None = None) -> TransferOrder:
@@ -40,13 +41,33 @@ async def twice(stage: Stage, act: Act) -> str:
 
 
 async def exchanged(stage: Stage, act: Act) -> str:
-    """Euros leave, dollars arrive, at a quoted rate."""
-    return (await stage.transfers.transfer(_order(act, _quote(act, valid_s=3600)))).status
+    """Euros leave, the currency of the target arrives, at a quoted rate."""
+    quote = await stage.quote(act, currency_of(act.target))
+    return (await stage.transfers.transfer(_order(act, quote))).status
 
 
 async def quote_expired(stage: Stage, act: Act) -> str:
-    """The quote was over before the debit: the reservation is released."""
-    return (await stage.transfers.transfer(_order(act, _quote(act, valid_s=-1)))).status
+    """Held for review for longer than the rate was promised: approved, reserved, and released again."""
+    until = await _held_with_quote(stage, act)
+    await asyncio.sleep(max((until - utc_now()).total_seconds(), 0))
+    wish = ReviewWish(wish_id=f"{act.subject_id}-review", approve=True, note="too late", actor=ACTOR)
+    await stage.transfers.review(act.subject_id, wish)
+    return (await stage.transfer_end(act.subject_id)).status
+
+
+async def _held_with_quote(stage: Stage, act: Act) -> datetime:
+    """A machine so busy that a quote is over before its transfer has begun gets a longer one."""
+    for valid_for_s in (*SHORT_S, QUOTE_S):
+        quote = await stage.quote(act, currency_of(act.target), valid_for_s)
+        assert quote is not None
+        try:
+            _must_be_held(await stage.transfers.transfer(_order(act, quote)))
+        except Conflict as refusal:
+            if refusal.code != "quote_expired":
+                raise
+        else:
+            return quote.expires_at
+    raise RuntimeError("no quote was long enough")
 
 
 async def approved(stage: Stage, act: Act) -> str:
@@ -108,7 +129,10 @@ async def _open_at_other_bank(stage: Stage, act: Act) -> None:
 
 
 async def _held(stage: Stage, act: Act) -> None:
-    step = await stage.transfers.transfer(_order(act))
+    _must_be_held(await stage.transfers.transfer(_order(act)))
+
+
+def _must_be_held(step: TransferStep) -> None:
     if step.status is not TransferStatus.IN_REVIEW:
         raise RuntimeError(f"is {step.status} on the way, not in review")
 
@@ -117,12 +141,3 @@ async def _reviewed(stage: Stage, act: Act, approve: bool) -> None:
     await _held(stage, act)
     wish = ReviewWish(wish_id=f"{act.subject_id}-review", approve=approve, note="looked into", actor=ACTOR)
     await stage.transfers.review(act.subject_id, wish)
-
-
-def _quote(act: Act, valid_s: int) -> Quote:
-    return Quote(
-        quote_id=f"{act.subject_id}-quote",
-        buys=Money(act.amount.fraction(RATE).minor, "USD"),
-        rate=RATE,
-        expires_at=utc_now() + timedelta(seconds=valid_s),
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from domain import account, batch, book, fraud_case, order, payment, trade, transfer
+from domain import account, batch, book, fraud_case, order, payment, quote, trade, transfer
 from domain.account_messages import AccountEvent
 from domain.batch_messages import BatchEvent
 from domain.book_messages import BookEvent
@@ -19,7 +19,8 @@ from domain.leg import AnyEvent, State
 from domain.model import Event
 from domain.order_messages import OrderEvent
 from domain.payment_messages import PaymentEvent
-from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, TRADE, TRANSFER, category_of
+from domain.quote_messages import QuoteEvent
+from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, QUOTE, TRADE, TRANSFER, category_of
 from domain.trade_messages import TradeEvent
 from domain.transfer_messages import TransferEvent
 
@@ -37,6 +38,7 @@ EVENTS: Mapping[str, Mapping[str, type[Event]]] = {
         (ORDER, OrderEvent),
         (BOOK, BookEvent),
         (TRADE, TradeEvent),
+        (QUOTE, QuoteEvent),
     )
 }
 """Category → event type → class."""
@@ -47,12 +49,22 @@ def _without_rules(data: Json) -> Json:
     return data | {"rules": []}
 
 
+def _unchanged(data: Json) -> Json:
+    """The next version only has fields more, which may be left out."""
+    return data
+
+
 UPCASTERS: dict[tuple[str, str, int], Upcaster] = {
     (PAYMENT, "PaymentHeldForReview", 1): _without_rules,
     (TRANSFER, "TransferHeldForReview", 1): _without_rules,
     # Version 2 only adds a field that may be missing.
     (ACCOUNT, "AccountDebited", 1): dict,
     (ACCOUNT, "FundsReserved", 1): dict,
+    (PAYMENT, "PaymentInitiated", 1): _unchanged,
+    (PAYMENT, "PaymentPartiallyCaptured", 1): _unchanged,
+    (PAYMENT, "PaymentProcessed", 1): _unchanged,
+    (PAYMENT, "PaymentRefunded", 1): _unchanged,
+    (TRANSFER, "TransferInitiated", 1): _unchanged,
 }
 """(category, event type, schema version) → what turns that version's JSON into the next version's."""
 
@@ -65,6 +77,7 @@ INITIAL: Mapping[str, Callable[[], State]] = {
     ORDER: order.initial,
     BOOK: book.initial,
     TRADE: trade.initial,
+    QUOTE: quote.initial,
 }
 EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
     ACCOUNT: account.evolve,
@@ -75,6 +88,7 @@ EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
     ORDER: order.evolve,
     BOOK: book.evolve,
     TRADE: trade.evolve,
+    QUOTE: quote.evolve,
 }
 STATE_VERSION: Mapping[str, int] = {
     ACCOUNT: 2,
@@ -85,6 +99,7 @@ STATE_VERSION: Mapping[str, int] = {
     ORDER: 1,
     BOOK: 1,
     TRADE: 1,
+    QUOTE: 1,
 }
 """Raised when a state's fields change: older snapshots are then ignored and rebuilt."""
 

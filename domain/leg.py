@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from domain import account, batch, book, fraud_case, order, payment, trade, transfer
+from domain import account, batch, book, fraud_case, order, payment, quote, trade, transfer
 from domain.account import Account
 from domain.account_messages import AccountCommand, AccountEvent
 from domain.batch import Batch
@@ -23,6 +23,8 @@ from domain.order import Order
 from domain.order_messages import OrderCommand, OrderEvent
 from domain.payment import Payment
 from domain.payment_messages import PaymentCommand, PaymentEvent
+from domain.quote import IssuedQuote
+from domain.quote_messages import QuoteCommand, QuoteEvent
 from domain.streams import (
     account_stream,
     batch_stream,
@@ -30,6 +32,7 @@ from domain.streams import (
     fraud_case_stream,
     order_stream,
     payment_stream,
+    quote_stream,
     trade_stream,
     transfer_stream,
 )
@@ -38,9 +41,17 @@ from domain.trade_messages import TradeCommand, TradeEvent
 from domain.transfer import Transfer
 from domain.transfer_messages import TransferCommand, TransferEvent
 
-State = Account | Payment | Transfer | FraudCase | Batch | Order | OrderBook | Trade
+State = Account | Payment | Transfer | FraudCase | Batch | Order | OrderBook | Trade | IssuedQuote
 AnyEvent = (
-    AccountEvent | PaymentEvent | TransferEvent | FraudCaseEvent | BatchEvent | OrderEvent | BookEvent | TradeEvent
+    AccountEvent
+    | PaymentEvent
+    | TransferEvent
+    | FraudCaseEvent
+    | BatchEvent
+    | OrderEvent
+    | BookEvent
+    | TradeEvent
+    | QuoteEvent
 )
 
 
@@ -95,6 +106,11 @@ class Leg:
     def trade(self, trade_id: str) -> Trade:
         state = self._states[trade_stream(trade_id)]
         assert isinstance(state, Trade)
+        return state
+
+    def quote(self, quote_id: str) -> IssuedQuote:
+        state = self._states[quote_stream(quote_id)]
+        assert isinstance(state, IssuedQuote)
         return state
 
     def on_account(self, account_id: str, command: AccountCommand) -> list[AccountEvent]:
@@ -175,6 +191,15 @@ class Leg:
         for event in events:
             state = book.evolve(state, event)
         self._record(stream, state, list(events))
+
+    def on_quote(self, quote_id: str, command: QuoteCommand) -> list[QuoteEvent]:
+        stream, state = quote_stream(quote_id), self.quote(quote_id)
+        self.asked.add(stream)
+        events = quote.decide(command, state)
+        for event in events:
+            state = quote.evolve(state, event)
+        self._record(stream, state, events)
+        return events
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

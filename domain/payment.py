@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from domain.errors import Conflict, InvalidInput, NotFound, WrongState
+from domain.exchange import exchange_account, share
 from domain.money import Money, positive
 from domain.payment_messages import (
     AuthorizePayment,
@@ -42,6 +43,7 @@ from domain.payment_messages import (
     RemainderVoided,
     ResolveDispute,
 )
+from domain.quote_messages import Quote
 from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected, Suspicion
 
 
@@ -66,7 +68,8 @@ S = PaymentStatus
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """`amount` the payer wants back; `held` of it is reserved on the payee under `hold_id`. Minor units."""
+    """`amount` the payer wants back, in its currency; `held` of it, in the payee's currency, is reserved on the
+    payee under `hold_id`. Minor units."""
 
     amount: int
     held: int
@@ -76,7 +79,7 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Amounts in minor units of `currency`."""
+    """Amounts in minor units of `currency`, the payer's; `fee` in the payee's, which a quote makes another one."""
 
     payment_id: str = ""
     status: PaymentStatus = S.NONE
@@ -96,9 +99,31 @@ class Payment:
     failure_reason: str | None = None
     dispute: Dispute | None = None
     suspicion: Suspicion | None = None
+    quote: Quote | None = None
 
     def money(self, minor: int) -> Money:
         return Money(minor, self.currency)
+
+    @property
+    def payee_currency(self) -> str:
+        return self.currency if self.quote is None else self.quote.buys.currency
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """All that its steps may touch: with a quote, the platform's positions too."""
+        theirs = (self.from_account, self.to_account, self.fee_account)
+        if self.quote is None:
+            return theirs
+        return (*theirs, exchange_account(self.currency), exchange_account(self.payee_currency))
+
+    def settled(self, captured: int) -> Money:
+        """What so much captured comes to on the payee's side, the fee included."""
+        return self.money(captured) if self.quote is None else share(self.quote.buys, captured, self.amount)
+
+    def returned(self, refunded: int) -> Money:
+        """What the payee has to give for so much refunded."""
+        whole = self.settled(self.captured)
+        return self.money(refunded) if self.quote is None else share(whole, refunded, self.captured)
 
     @property
     def uncaptured(self) -> int:
@@ -174,6 +199,8 @@ def _initiate(command: InitiatePayment, payment: Payment) -> PaymentInitiated:
         raise InvalidInput("same_account", "cannot transfer to the same account", "to_account")
     if command.expires_at <= command.at:
         raise InvalidInput("invalid_expiry", "expires_at must lie in the future", "expires_at")
+    if command.quote is not None and command.expires_at > command.quote.expires_at:
+        raise InvalidInput("invalid_expiry", "a payment must not outlive its quote", "expires_at")
     return PaymentInitiated(**{name: value for name, value in command if name != "at"})
 
 
@@ -208,10 +235,12 @@ def _capture(command: CapturePayment, payment: Payment) -> PaymentEvent:
             f"{amount} cannot be captured: {payment.money(payment.uncaptured)} of {payment.payment_id} is left",
         )
     captured = payment.money(payment.captured) + amount
+    total = payment.settled(captured.minor)
     # The fee is taken of the total so far, so that many small captures pay what one large one does.
-    fee = captured.fraction(payment.fee_rate) - payment.money(payment.fee)
+    fee = total.fraction(payment.fee_rate) - total.with_minor(payment.fee)
+    settled = None if payment.quote is None else total - payment.settled(payment.captured)
     event = PaymentProcessed if captured.minor == payment.amount else PaymentPartiallyCaptured
-    return event(amount=amount, fee=fee, captured=captured)
+    return event(amount=amount, fee=fee, captured=captured, settled=settled)
 
 
 def _refund(command: RefundPayment, payment: Payment) -> PaymentRefunded:
@@ -220,10 +249,13 @@ def _refund(command: RefundPayment, payment: Payment) -> PaymentRefunded:
     amount = positive(left if command.amount is None else command.amount)
     if amount > left:
         raise Conflict("refund_too_large", f"{amount} cannot be refunded: {left} of {payment.payment_id} is left")
+    refunded = payment.money(payment.refunded) + amount
+    returned = payment.returned(refunded.minor) - payment.returned(payment.refunded)
     return PaymentRefunded(
         refund_id=command.refund_id,
         amount=amount,
-        refunded=payment.money(payment.refunded) + amount,
+        refunded=refunded,
+        returned=None if payment.quote is None else returned,
         reason=command.reason,
     )
 
@@ -255,6 +287,7 @@ def evolve(payment: Payment, event: PaymentEvent) -> Payment:
                 amount=event.amount.minor,
                 fee_rate=event.fee_rate,
                 expires_at=event.expires_at,
+                quote=event.quote,
             )
         case FraudCheckPassed():
             return payment

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
 from domain.account import Account, AccountStatus
-from domain.account_messages import Credit, Debit, ExpireHold, OpenAccount, ReleaseHold, Reserve
+from domain.account_messages import Credit, Debit, ExpireHold, Purpose, ReleaseHold, Reserve
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
+from domain.exchange_legs import exchange, must_not_need_quote, open_system_account, take_quote
 from domain.leg import Leg
-from domain.money import Money
-from domain.payment import PaymentStatus, disputable
+from domain.money import Money, zero
+from domain.payment import Payment, PaymentStatus, disputable
 from domain.payment_messages import (
     AuthorizePayment,
     CancelPayment,
@@ -32,9 +34,6 @@ from domain.review import SCREENING, ApproveReview, RejectReview
 from domain.screening import COUNTRY, ScreeningLimits, screen
 from domain.streams import account_stream, payment_stream
 
-SYSTEM_USER = "tidemark"
-"""Whose the fee and exchange accounts are."""
-
 
 def open_payment(
     leg: Leg, terms: PaymentTerms, limits: ScreeningLimits, cancelled: CancelPayment | None = None
@@ -43,13 +42,18 @@ def open_payment(
     before the payment did. A capture that is refused leaves the payment authorised.
     """
     payer = _party(leg, terms.from_account, terms.amount, "from_account")
-    payee = _party(leg, terms.to_account, terms.amount, "to_account")
+    if terms.quote is None:
+        must_not_need_quote(leg.account(terms.to_account), terms.amount)
+    bought = terms.amount if terms.quote is None else terms.quote.buys
+    payee = _party(leg, terms.to_account, bought, "to_account")
     if payee.rail is not None:
         raise InvalidInput(
             "account_external", "a payment's payee must be an account here: use a transfer", "to_account"
         )
     initiate = InitiatePayment(**dict(terms), from_user=payer.user_id, to_user=payee.user_id)
     leg.on_payment(terms.payment_id, initiate)
+    stream = payment_stream(terms.payment_id)
+    take_quote(leg, terms.quote, terms.amount, user_id=payer.user_id, by=stream, at=terms.at)
     if cancelled is not None:
         leg.on_payment(terms.payment_id, cancelled)
         return
@@ -126,7 +130,10 @@ def capture_payment(leg: Leg, payment_id: str, command: CapturePayment) -> None:
         hold_id=payment.hold_id,
     )
     leg.on_account(payment.from_account, debit)
-    net, payer = event.amount - event.fee, payment.from_account
+    payer, settled = payment.from_account, event.amount if event.settled is None else event.settled
+    if payment.quote is not None:
+        _exchange(leg, payment, event.amount, settled, purpose="payment", at=at)
+    net = settled - event.fee
     if net.minor > 0:
         credit = Credit(at=at, amount=net, counterparty=payer, transaction=transaction, purpose="payment")
         leg.on_account(payment.to_account, credit)
@@ -134,14 +141,6 @@ def capture_payment(leg: Leg, payment_id: str, command: CapturePayment) -> None:
         open_system_account(leg, payment.fee_account, event.fee.currency, at)
         fee = Credit(at=at, amount=event.fee, counterparty=payer, transaction=transaction, purpose="fee")
         leg.on_account(payment.fee_account, fee)
-
-
-def open_system_account(leg: Leg, account_id: str, currency: str, at: datetime) -> None:
-    """The platform's own accounts open with their first posting."""
-    if leg.account(account_id).status is AccountStatus.UNOPENED:
-        leg.on_account(
-            account_id, OpenAccount(at=at, account_id=account_id, user_id=SYSTEM_USER, currency=currency)
-        )
 
 
 def cancel_payment(leg: Leg, payment_id: str, command: CancelPayment) -> None:
@@ -159,32 +158,52 @@ def expire_payment(leg: Leg, payment_id: str, command: ExpirePayment) -> None:
         leg.on_account(payment.from_account, ExpireHold(at=command.at, hold_id=payment.hold_id))
 
 
+def _exchange(leg: Leg, payment: Payment, sold: Money, bought: Money, *, purpose: Purpose, at: datetime) -> None:
+    """Between the two parties of a quoted payment, either way."""
+    parties = (payment.from_account, payment.to_account)
+    giver, taker = parties if sold.currency == payment.currency else reversed(parties)
+    transaction = payment_stream(payment.payment_id)
+    exchange(leg, sold, bought, giver=giver, taker=taker, transaction=transaction, purpose=purpose, at=at)
+
+
 def refund_payment(leg: Leg, payment_id: str, command: RefundPayment) -> None:
-    """The payee gives back; it must have the money. The fee stays where it is."""
+    """The payee gives back; it must have the money. The fee stays where it is. A quoted payment goes back at the
+    rate it came at."""
     [event] = leg.on_payment(payment_id, command)
     assert isinstance(event, PaymentRefunded)
-    payment, transaction = leg.payment(payment_id), payment_stream(payment_id)
-    debit = Debit(
-        at=command.at,
-        amount=event.amount,
-        counterparty=payment.from_account,
-        transaction=transaction,
-        purpose="refund",
-    )
-    _move(leg, debit, payment.to_account)
+    gives = event.amount if event.returned is None else event.returned
+    _give_back(leg, leg.payment(payment_id), ((gives, None),), event.amount, purpose="refund", at=command.at)
 
 
-def _move(leg: Leg, debit: Debit, from_account: str) -> None:
-    """`debit` at one account and its counter-entry at the other."""
-    leg.on_account(from_account, debit)
-    credit = Credit(
-        at=debit.at,
-        amount=debit.amount,
-        counterparty=from_account,
-        transaction=debit.transaction,
-        purpose=debit.purpose,
-    )
-    leg.on_account(debit.counterparty, credit)
+def _give_back(
+    leg: Leg,
+    payment: Payment,
+    parts: Iterable[tuple[Money, str | None]],
+    amount: Money,
+    *,
+    purpose: Purpose,
+    at: datetime,
+) -> None:
+    """The payee pays `parts`, each out of a hold or its balance; the payer gets `amount` for them."""
+    payer, payee, transaction = payment.from_account, payment.to_account, payment_stream(payment.payment_id)
+
+    def credit(money: Money) -> None:
+        leg.on_account(
+            payer, Credit(at=at, amount=money, counterparty=payee, transaction=transaction, purpose=purpose)
+        )
+
+    gives = [(money, hold_id) for money, hold_id in parts if money.minor > 0]
+    for money, hold_id in gives:
+        debit = Debit(
+            at=at, amount=money, counterparty=payer, transaction=transaction, purpose=purpose, hold_id=hold_id
+        )
+        leg.on_account(payee, debit)
+        if payment.quote is None:
+            credit(money)
+    if payment.quote is not None:
+        given = sum((money for money, _ in gives), zero(payment.payee_currency))
+        _exchange(leg, payment, given, amount, purpose=purpose, at=at)
+        credit(amount)
 
 
 def dispute_hold(payment_id: str) -> str:
@@ -192,10 +211,16 @@ def dispute_hold(payment_id: str) -> str:
     return f"dispute-{payment_id}"
 
 
+def owed_by_payee(payment: Payment) -> Money:
+    """What the payee would have to give for all that is not refunded yet, in its own currency."""
+    return payment.returned(payment.captured) - payment.returned(payment.refunded)
+
+
 def open_dispute(leg: Leg, payment_id: str, at: datetime, reason: str) -> None:
     """Reserve on the payee what can be reserved of the disputed amount."""
     payment = leg.payment(payment_id)
-    amount, payee = disputable(payment), leg.account(payment.to_account)
+    disputable(payment)
+    payee, amount = leg.account(payment.to_account), owed_by_payee(payment)
     able = payee.status is AccountStatus.OPEN
     held = amount.with_minor(min(amount.minor, max(payee.available, 0)) if able else 0)
     hold_id = dispute_hold(payment_id)
@@ -216,14 +241,6 @@ def resolve_dispute(leg: Leg, payment_id: str, command: ResolveDispute) -> None:
     if command.outcome == "won":
         leg.on_account(payment.to_account, ReleaseHold(at=command.at, hold_id=dispute.hold_id))
         return
-    for minor, hold_id in ((dispute.held, dispute.hold_id), (dispute.amount - dispute.held, None)):
-        if minor > 0:
-            debit = Debit(
-                at=command.at,
-                amount=payment.money(minor),
-                counterparty=payment.from_account,
-                transaction=payment_stream(payment_id),
-                purpose="chargeback",
-                hold_id=hold_id,
-            )
-            _move(leg, debit, payment.to_account)
+    held = Money(dispute.held, payment.payee_currency)
+    parts = ((held, dispute.hold_id), (owed_by_payee(payment) - held, None))
+    _give_back(leg, payment, parts, payment.money(dispute.amount), purpose="chargeback", at=command.at)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from domain.model import AwareDatetime, Command, Event, Id, Metadata, Name, Tag, Text
 from domain.money import Money
+from domain.quote_messages import Quote
 from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected
 
 CaptureMode = Literal["automatic", "manual"]
@@ -24,12 +25,14 @@ class PaymentTerms(Command):
     from_account: Id
     to_account: Id
     amount: Money
+    quote: Quote | None = None
     capture: CaptureMode = "automatic"
     fee_rate: Decimal = Field(default=Decimal("0.01"), ge=0, le=1)
     fee_account: Id
     expires_at: AwareDatetime
     reference: Text | None = None
     description: Text | None = None
+    category: Tag | None = None
     tags: tuple[Tag, ...] = Field(default=(), max_length=20)
     metadata: Metadata = Field(default={}, max_length=20)
 
@@ -114,18 +117,24 @@ PaymentCommand = (
 
 
 class PaymentInitiated(Event):
+    """`quote` when the payee is in another currency: `amount` is in the payer's, the fee in the payee's."""
+
+    schema_version: ClassVar[int] = 2
+
     payment_id: Id
     from_account: Id
     from_user: Id
     to_account: Id
     to_user: Id
     amount: Money
+    quote: Quote | None = None
     capture: CaptureMode
     fee_rate: Decimal
     fee_account: Id
     expires_at: AwareDatetime
     reference: Text | None = None
     description: Text | None = None
+    category: Tag | None = None
     tags: tuple[Tag, ...] = ()
     metadata: Metadata = {}
 
@@ -165,11 +174,17 @@ class PaymentExpired(Event):
 
 
 class Capture(Event):
-    """`amount` was taken from the payer, `fee` of it went to the fee account, the rest to the payee."""
+    """`amount` was taken from the payer, `fee` of it went to the fee account, the rest to the payee.
+
+    With a quote `settled` is what `amount` bought, in the payee's currency, and the fee is taken of that.
+    """
+
+    schema_version: ClassVar[int] = 2
 
     amount: Money
     fee: Money
     captured: Money
+    settled: Money | None = None
 
 
 class PaymentPartiallyCaptured(Capture):
@@ -186,16 +201,23 @@ class RemainderVoided(Event):
 
 
 class PaymentRefunded(Event):
-    """`refunded` is the total so far. The fee is not given back."""
+    """`refunded` is the total so far. The fee is not given back.
+
+    With a quote `returned` is what the payee gave for `amount`, in its own currency.
+    """
+
+    schema_version: ClassVar[int] = 2
 
     refund_id: Id
     amount: Money
     refunded: Money
+    returned: Money | None = None
     reason: Text | None = None
 
 
 class DisputeOpened(Event):
-    """`amount` is what the payer wants back: captured − refunded. `held` of it is reserved on the payee."""
+    """`amount` is what the payer wants back: captured − refunded. `held`, in the payee's currency, is what of it
+    is reserved on the payee."""
 
     amount: Money
     held: Money

@@ -10,6 +10,7 @@ BATCH = "batch"
 ORDER = "order"
 BOOK = "book"
 TRADE = "trade"
+QUOTE = "quote"
 
 
 def account_stream(account_id: str) -> str:
@@ -42,6 +43,10 @@ def book_stream(symbol: str) -> str:
 
 def trade_stream(trade_id: str) -> str:
     return f"{TRADE}-{trade_id}"
+
+
+def quote_stream(quote_id: str) -> str:
+    return f"{QUOTE}-{quote_id}"
 
 
 def category_of(stream: str) -> str:

@@ -12,6 +12,7 @@ from typing import assert_never
 from domain.errors import Conflict, InvalidInput, NotFound, WrongState
 from domain.model import AwareDatetime
 from domain.money import Money, positive
+from domain.quote_messages import Quote
 from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected, Suspicion
 from domain.transfer_messages import (
     BlockCompensation,
@@ -29,7 +30,6 @@ from domain.transfer_messages import (
     InitiateTransfer,
     LegOutcomeUnknown,
     MoveToSuspense,
-    Quote,
     QuoteExpired,
     RecordReservation,
     RecordUnknownOutcome,

@@ -10,9 +10,10 @@ from datetime import datetime
 from domain.account import Account, AccountStatus
 from domain.account_messages import Credit, Debit, Purpose, ReleaseHold, Reserve
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
+from domain.exchange_legs import exchange, must_not_need_quote, take_quote
 from domain.leg import Leg
 from domain.money import Money
-from domain.payment_legs import declined, open_system_account
+from domain.payment_legs import declined
 from domain.review import ApproveReview
 from domain.screening import COUNTRY, ScreeningLimits, screen
 from domain.streams import transfer_stream
@@ -38,11 +39,6 @@ from domain.transfer_messages import (
 S = TransferStatus
 
 
-def exchange_account(currency: str) -> str:
-    """The platform's position in a currency, through which quoted transfers pass: `fx-EUR`."""
-    return f"fx-{currency}"
-
-
 def open_transfer(
     leg: Leg,
     terms: TransferTerms,
@@ -60,6 +56,8 @@ def open_transfer(
         **dict(terms), from_user=source.user_id, to_user=destination.user_id, rail=destination.rail
     )
     leg.on_transfer(terms.transfer_id, initiate)
+    stream = transfer_stream(terms.transfer_id)
+    take_quote(leg, terms.quote, terms.amount, user_id=source.user_id, by=stream, at=terms.at)
     if cancelled is not None:
         leg.on_transfer(terms.transfer_id, cancelled)
         return
@@ -106,11 +104,14 @@ def parties(
     ):
         if account.status is AccountStatus.UNOPENED:
             raise NotFound("account_not_found", f"account {account_id} does not exist", field)
+        if account is destination and bought is None:
+            must_not_need_quote(account, money)
         account.must_take(money)
     if source.rail is not None:
         raise InvalidInput("account_external", f"account {from_account} is at another bank", "from_account")
     if destination.rail is not None and bought is not None:
-        raise InvalidInput("quote_not_possible", "a transfer to another bank is paid without an exchange", "quote")
+        said = "a transfer to another bank is paid without an exchange"
+        raise InvalidInput("quote_not_possible", said, "quote_id")
     return source, destination
 
 
@@ -174,23 +175,17 @@ def credit_destination(leg: Leg, transfer_id: str, command: CreditDestination) -
 
 def _exchange(leg: Leg, transfer: Transfer, at: datetime) -> None:
     """With a quote: the platform takes the source's currency and gives the destination's."""
-    if transfer.quote is None:
-        return
-    bought, transaction = transfer.quote.buys, transfer_stream(transfer.transfer_id)
-    ours, theirs = exchange_account(transfer.currency), exchange_account(bought.currency)
-    give = Debit(
-        at=at, amount=bought, counterparty=transfer.to_account, transaction=transaction, purpose="transfer"
-    )
-    leg.on_account(theirs, give)
-    open_system_account(leg, ours, transfer.currency, at)
-    take = Credit(
-        at=at,
-        amount=transfer.money,
-        counterparty=transfer.from_account,
-        transaction=transaction,
-        purpose="transfer",
-    )
-    leg.on_account(ours, take)
+    if transfer.quote is not None:
+        exchange(
+            leg,
+            transfer.money,
+            transfer.quote.buys,
+            giver=transfer.from_account,
+            taker=transfer.to_account,
+            transaction=transfer_stream(transfer.transfer_id),
+            purpose="transfer",
+            at=at,
+        )
 
 
 def _deliver(leg: Leg, transfer_id: str, command: CreditDestination, purpose: Purpose) -> None:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from domain.model import AwareDatetime, Command, Event, Id, Metadata, Name, Text
+from domain.model import AwareDatetime, Command, Event, Id, Metadata, Name, Tag, Text
 from domain.money import Money
+from domain.quote_messages import Quote
 from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected
 
 ResolutionAction = Literal["retry", "force_complete", "return"]
-
-
-class Quote(BaseModel):
-    """A promised exchange: the transfer's amount buys `buys`, until `expires_at`. `rate` is for the record."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    quote_id: Id
-    buys: Money
-    rate: Decimal = Field(gt=0)
-    expires_at: AwareDatetime
 
 
 # --- commands ------------------------------------------------------------
@@ -36,6 +25,8 @@ class TransferTerms(Command):
     quote: Quote | None = None
     reference: Text | None = None
     purpose: Text | None = None
+    category: Tag | None = None
+    tags: tuple[Tag, ...] = Field(default=(), max_length=20)
     metadata: Metadata = Field(default={}, max_length=20)
 
 
@@ -141,6 +132,8 @@ TransferCommand = (
 class TransferInitiated(Event):
     """`rail` is set when the destination is at another bank; `quote` when it is in another currency."""
 
+    schema_version: ClassVar[int] = 2
+
     transfer_id: Id
     from_account: Id
     from_user: Id
@@ -151,6 +144,8 @@ class TransferInitiated(Event):
     rail: Id | None = None
     reference: Text | None = None
     purpose: Text | None = None
+    category: Tag | None = None
+    tags: tuple[Tag, ...] = ()
     metadata: Metadata = {}
 
 

@@ -17,6 +17,7 @@ from queries.fraud import (
 )
 from queries.operations import conservation, dead_letters, lag
 from queries.payments import get_payment, list_payments, list_user_payments, user_payment_summary
+from queries.quotes import list_quotes
 from queries.reader import Question
 from queries.trading import (
     get_order,
@@ -44,6 +45,7 @@ QUERIES: Mapping[str, Callable[..., Question[Any]]] = {
     "get_batch": get_batch,
     "list_batches": list_batches,
     "list_batch_items": list_batch_items,
+    "list_quotes": list_quotes,
     "in_transit_and_suspense": in_transit_and_suspense,
     "get_fraud_case": get_fraud_case,
     "list_fraud_cases": list_fraud_cases,

@@ -106,11 +106,12 @@ def payment_of(row: Row) -> PaymentView:
     """A row of the view, as it is told."""
     currency = row["currency"]
     held = row["amount"] - row["captured"] if row["status"] in ("authorized", "partially_captured") else 0
-    money: Row = {name: wire(row[name], currency) for name in ("amount", "captured", "refunded", "fee")}
+    money: Row = {name: wire(row[name], currency) for name in ("amount", "captured", "refunded")}
+    settled = row["settled_currency"]
     as_they_are = (
         "payment_id status from_account from_user to_account to_user fee_account capture reference description "
-        "metadata failure_code failure_reason cancel_reason expires_at authorized_at processed_at "
-        "created_at updated_at version"
+        "category quote settled_currency metadata failure_code failure_reason cancel_reason "
+        "expires_at authorized_at processed_at created_at updated_at version"
     )
     return PaymentView(
         **{name: row[name] for name in as_they_are.split()},
@@ -118,5 +119,7 @@ def payment_of(row: Row) -> PaymentView:
         **money,
         currency=currency,
         held=wire(held, currency),
+        fee=wire(row["fee"], settled),
+        settled=wire(row["settled"], settled),
         tags=tuple(row["tags"]),
     )

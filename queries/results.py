@@ -31,7 +31,11 @@ class AccountView:
 
 @dataclass(frozen=True)
 class PaymentView:
-    """`held` is what the payer's hold still holds. `dispute` and `review` are as recorded, None without one."""
+    """`held` is what the payer's hold still holds. `dispute` and `review` are as recorded, None without one.
+
+    `settled` is what the payee's side got of it, the fee included; it and the fee are in `settled_currency`, which
+    a quote makes another one than the payer's.
+    """
 
     payment_id: str
     status: str
@@ -40,6 +44,8 @@ class PaymentView:
     captured: str
     refunded: str
     fee: str
+    settled: str
+    settled_currency: str
     held: str
     from_account: str
     from_user: str
@@ -49,6 +55,8 @@ class PaymentView:
     capture: str
     reference: str | None
     description: str | None
+    category: str | None
+    quote: dict[str, Any] | None
     tags: tuple[str, ...]
     metadata: dict[str, str]
     failure_code: str | None
@@ -62,6 +70,22 @@ class PaymentView:
     created_at: datetime
     updated_at: datetime
     version: int
+
+
+@dataclass(frozen=True)
+class QuoteView:
+    """`sells` of from_currency buy `buys` of to_currency, until `expires_at`. `status`: open or used, `used_by` an
+    order's stream."""
+
+    quote_id: str
+    status: str
+    from_currency: str
+    to_currency: str
+    sells: str
+    buys: str
+    rate: str
+    expires_at: datetime
+    used_by: str | None
 
 
 @dataclass(frozen=True)
@@ -81,6 +105,8 @@ class TransferView:
     quote: dict[str, Any] | None
     reference: str | None
     purpose: str | None
+    category: str | None
+    tags: tuple[str, ...]
     metadata: dict[str, str]
     failure_code: str | None
     failure_reason: str | None

@@ -124,12 +124,13 @@ def transfer_of(row: Row) -> TransferView:
     currency = row["currency"]
     as_they_are = (
         "transfer_id status location from_account from_user to_account to_user rail quote reference purpose "
-        "failure_code failure_reason created_at updated_at finished_at version"
+        "category failure_code failure_reason created_at updated_at finished_at version"
     )
     return TransferView(
         **{name: row[name] for name in as_they_are.split()},
         currency=currency,
         amount=None if currency is None else wire(row["amount"], currency),
+        tags=tuple(row["tags"] or ()),
         metadata=row["metadata"] or {},
         legs=tuple(in_utc(row["legs"])),
     )

@@ -44,24 +44,26 @@ async def create(body: NewPayment, call: Writing) -> Response:
     """Pay. The answer comes once the first durable step is in the log and says where the payment stands:
     `processed` (automatic capture), `authorized` (manual), `in_review`, or `failed` with the reason."""
     payment_id = body.payment_id or call.new_id("pay")
-    order = PaymentOrder(
-        payment_id=payment_id,
-        from_account=body.from_account,
-        to_account=body.to_account,
-        amount=body.money,
-        capture=body.capture,
-        expires_in_s=body.expires_in_s,
-        reference=body.reference,
-        description=body.description,
-        tags=tuple(body.tags),
-        metadata=body.metadata,
-        actor=call.who.actor,
-        trace=call.trace,
-    )
 
     payments = call.payments
 
     async def work() -> Response:
+        order = PaymentOrder(
+            payment_id=payment_id,
+            from_account=body.from_account,
+            to_account=body.to_account,
+            amount=body.money,
+            quote=await call.quotes.promised(body.quote_id, call.who.user_id),
+            capture=body.capture,
+            expires_in_s=body.expires_in_s,
+            reference=body.reference,
+            description=body.description,
+            category=body.category,
+            tags=tuple(body.tags),
+            metadata=body.metadata,
+            actor=call.who.actor,
+            trace=call.trace,
+        )
         return await PAYMENTS.begin(
             call,
             payment_id,

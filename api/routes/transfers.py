@@ -50,21 +50,24 @@ async def create(body: NewTransfer, call: Writing) -> Response:
     """Move money between accounts. The answer comes once the source is reserved, or the transfer is held for
     review or rejected; the saga goes on from there. Look at it with GET."""
     transfer_id = body.transfer_id or call.new_id("tr")
-    order = TransferOrder(
-        transfer_id=transfer_id,
-        from_account=body.from_account,
-        to_account=body.to_account,
-        amount=body.money,
-        reference=body.reference,
-        purpose=body.purpose,
-        metadata=body.metadata,
-        actor=call.who.actor,
-        trace=call.trace,
-    )
 
     transfers = call.transfers
 
     async def work() -> Response:
+        order = TransferOrder(
+            transfer_id=transfer_id,
+            from_account=body.from_account,
+            to_account=body.to_account,
+            amount=body.money,
+            quote=await call.quotes.promised(body.quote_id, call.who.user_id),
+            reference=body.reference,
+            purpose=body.purpose,
+            category=body.category,
+            tags=tuple(body.tags),
+            metadata=body.metadata,
+            actor=call.who.actor,
+            trace=call.trace,
+        )
         return await TRANSFERS.begin(
             call,
             transfer_id,

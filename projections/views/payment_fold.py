@@ -80,6 +80,8 @@ def fold(events: Sequence[Seen]) -> dict[str, Row]:
             case Capture():
                 row["captured"] = event.captured.minor
                 row["fee"] = row.get("fee", 0) + event.fee.minor
+                settled = event.amount if event.settled is None else event.settled
+                row["settled"] = row.get("settled", 0) + settled.minor
                 if isinstance(event, PaymentProcessed):
                     row["processed_at"] = at
             case PaymentAuthorized(hold_id=hold_id):
@@ -127,6 +129,9 @@ def _initiated(event: PaymentInitiated) -> Row:
         "captured": 0,
         "refunded": 0,
         "fee": 0,
+        "settled": 0,
+        "settled_currency": event.amount.currency if event.quote is None else event.quote.buys.currency,
+        "quote": None if event.quote is None else event.quote.model_dump(mode="json"),
         "from_account": event.from_account,
         "from_user": event.from_user,
         "to_account": event.to_account,
@@ -135,6 +140,7 @@ def _initiated(event: PaymentInitiated) -> Row:
         "capture": event.capture,
         "reference": event.reference,
         "description": event.description,
+        "category": event.category,
         "tags": event.tags,
         "metadata": event.metadata,
         "expires_at": event.expires_at,

@@ -50,6 +50,8 @@ CREATE TABLE transfers (
     to_user text COLLATE "C",
     reference text,
     purpose text,
+    category text,
+    tags jsonb,
     metadata jsonb,
     failure_code text,
     failure_reason text,
@@ -70,17 +72,18 @@ CREATE INDEX transfers_of_destination ON transfers (to_user, created_position);
 # Transfers that began in this batch, as they are at its end.
 INSERT: LiteralString = """
 INSERT INTO transfers (transfer_id, status, location, currency, amount, quote, rail, from_account, from_user,
-                       to_account, to_user, reference, purpose, metadata, failure_code, failure_reason, hold_id,
-                       reserved_until, legs, created_at, updated_at, finished_at, version, created_position)
+                       to_account, to_user, reference, purpose, category, tags, metadata, failure_code,
+                       failure_reason, hold_id, reserved_until, legs, created_at, updated_at, finished_at, version,
+                       created_position)
 SELECT transfer_id, status, COALESCE(location, 'source'), currency, amount, quote, rail, from_account, from_user,
-       to_account, to_user, reference, purpose, metadata, failure_code, failure_reason, hold_id,
+       to_account, to_user, reference, purpose, category, tags, metadata, failure_code, failure_reason, hold_id,
        reserved_until, legs, created_at, updated_at, finished_at, version, created_position
   FROM json_to_recordset(%s::json) AS r (
        transfer_id text, status text, location text, currency text, amount bigint, quote jsonb, rail text,
        from_account text, from_user text, to_account text, to_user text, reference text, purpose text,
-       metadata jsonb, failure_code text, failure_reason text, hold_id text, reserved_until timestamptz,
-       legs jsonb, created_at timestamptz, updated_at timestamptz, finished_at timestamptz, version bigint,
-       created_position bigint)
+       category text, tags jsonb, metadata jsonb, failure_code text, failure_reason text, hold_id text,
+       reserved_until timestamptz, legs jsonb, created_at timestamptz, updated_at timestamptz,
+       finished_at timestamptz, version bigint, created_position bigint)
 """
 
 # Transfers from before: what changed, null where it did not, and the legs that were added.
@@ -224,6 +227,8 @@ def _initiated(event: TransferInitiated) -> Row:
         "to_user": event.to_user,
         "reference": event.reference,
         "purpose": event.purpose,
+        "category": event.category,
+        "tags": event.tags,
         "metadata": event.metadata,
     }
 
@@ -251,4 +256,4 @@ def _time(at: datetime) -> str:
     return at.isoformat()
 
 
-VIEW = View("transfers", 1, ("transfers",), TABLES, wanted(TRANSFER, get_args(TransferEvent)), apply)
+VIEW = View("transfers", 2, ("transfers",), TABLES, wanted(TRANSFER, get_args(TransferEvent)), apply)

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -112,6 +113,12 @@ class World:
                 return found
             assert time.monotonic() < deadline, f"{path} is not {statuses}: {response.text}"
             time.sleep(0.02)
+
+    def expired(self, at: str) -> None:
+        """Waits until this instant is over."""
+        until = datetime.fromisoformat(at)
+        while (left := (until - datetime.now(UTC)).total_seconds()) > 0:
+            time.sleep(left + 0.01)
 
     def seen(self, written: httpx.Response, path: str) -> dict[str, Any]:
         """What `path` shows, once it shows what was written."""

@@ -124,7 +124,7 @@ def test_wrong_payments_name_the_field(world: World) -> None:
     problem(world.pay(payer, payee, 1.5), 422, "invalid_amount")  # type: ignore[arg-type]
     assert problem(world.pay(payer, f"{world.run}-none"), 404, "account_not_found")["field"] == "to_account"
     assert problem(world.pay(f"{world.run}-none", payee), 404, "account_not_found")["field"] == "from_account"
-    assert problem(world.pay(payer, yen), 422, "currency_mismatch")["field"] == "currency"
+    assert problem(world.pay(payer, yen), 422, "quote_required")["field"] == "quote_id"
     for wrong in (
         {"capture": "later"},
         {"expires_in_s": 0},

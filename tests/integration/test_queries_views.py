@@ -119,8 +119,11 @@ async def test_a_payment_and_its_payers_summary(world: World) -> None:
     for state in payments:
         assert isinstance(state, Payment)
         found = (await world.reader.ask(ask["get_payment"](state.payment_id))).value
-        for name in ("amount", "captured", "refunded", "fee", "held"):
+        for name in ("amount", "captured", "refunded", "held"):
             assert getattr(found, name) == state.money(getattr(state, name)).amount, name
+        settled = state.settled(state.captured)
+        assert (found.settled, found.settled_currency) == (settled.amount, state.payee_currency)
+        assert found.fee == settled.with_minor(state.fee).amount
         assert (found.status, found.failure_reason) == (state.status, state.failure_reason)
         assert (found.tags, found.metadata) == (("one", "two"), {"k": "v"})
         assert (found.processed_at is None) == (found.captured == state.money(0).amount) or found.held != "0.00"

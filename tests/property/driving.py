@@ -16,6 +16,7 @@ from domain.account import initial
 from domain.errors import DomainError
 from domain.leg import Leg
 from domain.money import Money
+from domain.quote_messages import IssueQuote, Quote
 from domain.review import ApproveReview, RejectReview
 from domain.screening import ScreeningLimits
 from domain.transfer import FINAL, TransferStatus
@@ -23,7 +24,7 @@ from tests.fixtures.books import Books
 from tests.unit.given import AT
 
 EURO, DOLLAR = ("a", "b", "c"), ("u", "v")
-OTHERS = ("x", "fees", "fx-EUR", "fx-USD")
+OTHERS = ("x", "fees", "fees-USD", "fx-EUR", "fx-USD")
 SOON, FAR = timedelta(seconds=1), timedelta(seconds=60)
 HOLDS = ("h1", "h2")
 RATES = ("0", "0.01", "0.1", "0.5", "1")
@@ -83,7 +84,7 @@ LIKELY_OF_TRANSFER = {
 
 
 def currency_of(account_id: str) -> str:
-    return "USD" if account_id in (*DOLLAR, "fx-USD") else "EUR"
+    return "USD" if account_id in (*DOLLAR, "fx-USD", "fees-USD") else "EUR"
 
 
 class Driver:
@@ -95,6 +96,7 @@ class Driver:
         streams = [f"account-{name}" for name in (*EURO, *DOLLAR, *OTHERS)]
         streams += [f"payment-{payment_id}" for payment_id in self.payments]
         streams += [f"transfer-{transfer_id}" for transfer_id in self.transfers]
+        streams += [f"quote-{order}" for order in (*self.payments, *self.transfers)]
         self.books = Books(*streams)
         self.at = AT
 
@@ -164,16 +166,34 @@ class Driver:
 
     # --- payments ------------------------------------------------------------
 
+    def quote(self, order: str, source: str, destination: str, minor: int, bought: int) -> Quote | None:
+        """Promised just before, where the two are in different currencies; now and then for another amount."""
+        if currency_of(source) == currency_of(destination):
+            return None
+        quote = Quote(
+            quote_id=order,
+            buys=self.money(bought, destination),
+            rate=Decimal(bought) / minor,
+            expires_at=self.at + (FAR if minor % 3 else SOON),
+        )
+        sells = self.money(minor + (bought == 13), source)
+        issue = IssueQuote(at=self.at, sells=sells, mid=quote.rate, spread=Decimal(0), **dict(quote))
+        self.ask(lambda leg: leg.on_quote(order, issue))
+        return quote
+
     def pay(self, number: int, payer: str, payee: str, minor: int, rate: str) -> None:
+        payment_id = self.new(self.payments, self.payments[number], "payment")
+        quote = self.quote(payment_id, payer, payee, minor, bought=minor * 7 % 29 + 1)
         terms = pm.PaymentTerms(
             at=self.at,
-            payment_id=self.new(self.payments, self.payments[number], "payment"),
+            payment_id=payment_id,
             from_account=payer,
             to_account=payee,
             amount=self.money(minor, payer),
+            quote=quote,
             fee_rate=Decimal(rate),
-            fee_account="fees",
-            expires_at=self.at + FAR,
+            fee_account="fees" if currency_of(payee) == "EUR" else "fees-USD",
+            expires_at=self.at + FAR if quote is None else quote.expires_at,
         )
         # Now and then the cancel came first.
         cancel = pm.CancelPayment(at=self.at) if minor == 7 else None
@@ -185,7 +205,8 @@ class Driver:
             payment_id = self.alive(self.payments, payment_id, "payment", LIKELY_OF_PAYMENT)
         status = self.books.payment(payment_id).status.value
         steps = LIKELY_OF_PAYMENT.get(status, PAYMENT_STEPS) if sensible else PAYMENT_STEPS
-        at, step, amount = self.at, steps[choice % len(steps)], None if minor is None else Money(minor, "EUR")
+        currency = self.books.payment(payment_id).currency or "EUR"
+        at, step, amount = self.at, steps[choice % len(steps)], None if minor is None else Money(minor, currency)
         if step == "expire" and sensible:
             at += FAR
         acts: dict[str, Callable[[Leg], object]] = {
@@ -212,17 +233,11 @@ class Driver:
     # --- transfers ------------------------------------------------------------
 
     def transfer(self, number: int, source: str, destination: str, minor: int, bought: int) -> None:
-        quote = None
-        if currency_of(source) != currency_of(destination):
-            quote = tm.Quote(
-                quote_id="q",
-                buys=self.money(bought, destination),
-                rate=Decimal(bought) / minor,
-                expires_at=self.at + (FAR if minor % 3 else SOON),
-            )
+        transfer_id = self.new(self.transfers, self.transfers[number], "transfer")
+        quote = self.quote(transfer_id, source, destination, minor, bought)
         terms = tm.TransferTerms(
             at=self.at,
-            transfer_id=self.new(self.transfers, self.transfers[number], "transfer"),
+            transfer_id=transfer_id,
             from_account=source,
             to_account=destination,
             amount=self.money(minor, source),

@@ -16,12 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from domain.catalogue import EVENTS
 from domain.payment import PaymentStatus
-from domain.streams import ACCOUNT, PAYMENT, TRANSFER, category_of
+from domain.streams import ACCOUNT, PAYMENT, QUOTE, TRANSFER, category_of
 from domain.transfer import Location, TransferStatus
 from tests.property.driving import ACCOUNT_STEPS, DOLLAR, EURO, HOLDS, OTHERS, RATES, Driver
 
 EVERYWHERE = (*EURO, *DOLLAR, *OTHERS)
-PARTIES = ("a", "b", "b", "c", "x")
+PARTIES = ("a", "b", "b", "c", "u", "x")
 DESTINATIONS = (*EURO, *DOLLAR, "x")
 MOSTLY = (True, True, True, True, False)
 
@@ -134,7 +134,7 @@ def test_the_stories_come_through_every_event_and_status() -> None:
         driver, seen = walk(seed, steps=600, size=40)
         came_through |= seen
         events.update((category_of(stream), type(event).__name__) for stream, event in driver.books.log)
-    walked = {(category, type_) for category in (ACCOUNT, PAYMENT, TRANSFER) for type_ in EVENTS[category]}
+    walked = {(category, type_) for category in (ACCOUNT, PAYMENT, TRANSFER, QUOTE) for type_ in EVENTS[category]}
     assert walked <= events.keys(), "batches, fraud cases and orders have stories of their own"
     assert {status.value for status in PaymentStatus} - {"pending"} <= came_through
     assert {f"transfer {status}" for status in TransferStatus} - {"transfer initiated"} <= came_through

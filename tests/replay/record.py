@@ -23,9 +23,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from stack import read_info
-from tests.e2e import batching
+from tests.e2e import batching, trading
 from tests.e2e import test_worker_crash as scenarios
-from tests.e2e import trading
 from tests.e2e.rail import rail_gateway
 from tests.e2e.system import system
 

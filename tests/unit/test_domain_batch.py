@@ -118,7 +118,7 @@ def test_every_refusal_of_a_single_transfer_is_one_here_and_stops_nobody_else(bo
         3: "account_not_found",
         4: "account_closed",
         5: "account_frozen",
-        6: "currency_mismatch",
+        6: "quote_required",
         7: "account_external",
     }
     assert balances(books) == "99 100 0 101", "a frozen account takes a credit"

@@ -22,6 +22,7 @@ from domain.streams import (
     FRAUD_CASE,
     ORDER,
     PAYMENT,
+    QUOTE,
     TRADE,
     TRANSFER,
     account_stream,
@@ -157,7 +158,7 @@ def test_any_balance_an_account_can_have_is_read_back() -> None:
 
 def test_every_category_is_in_every_table() -> None:
     for table in (EVENTS, INITIAL, EVOLVE, STATE_VERSION):
-        assert list(table) == [ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE, BATCH, ORDER, BOOK, TRADE]
+        assert list(table) == [ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE, BATCH, ORDER, BOOK, TRADE, QUOTE]
     opened = next(sample for sample in SAMPLES[ACCOUNT] if isinstance(sample, AccountOpened))
     assert catalogue.EVOLVE[ACCOUNT](INITIAL[ACCOUNT](), opened) != INITIAL[ACCOUNT]()
 
@@ -170,13 +171,14 @@ def test_a_stream_is_a_category_and_an_id() -> None:
 
 # The fields of each state at its present version: a snapshot with others must not be loaded.
 STATE_FIELDS = {
+    (QUOTE, 1): "status sells promise user_id used_by",
     (ACCOUNT, 2): (
         "account_id user_id currency status rail balance held overdraft_limit holds recent_holds "
         "payees country limits"
     ),
     (PAYMENT, 3): (
         "payment_id status from_account from_user to_account fee_account currency amount captured fee refunded "
-        "fee_rate expires_at hold_id failure_code failure_reason dispute suspicion"
+        "fee_rate expires_at hold_id failure_code failure_reason dispute suspicion quote"
     ),
     (TRANSFER, 3): (
         "transfer_id status location from_account from_user to_account currency amount rail quote hold_id "

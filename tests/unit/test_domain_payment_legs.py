@@ -111,7 +111,7 @@ def test_a_closed_payee_fails_the_payment(books: Books) -> None:
     [
         ({"from_account": "none"}, "account_not_found", "from_account"),
         ({"to_account": "none"}, "account_not_found", "to_account"),
-        ({"to_account": "yen"}, "currency_mismatch", "currency"),
+        ({"to_account": "yen"}, "quote_required", "quote_id"),
         ({"to_account": "x"}, "account_external", "to_account"),
         ({"to_account": "a"}, "same_account", "to_account"),
         ({"amount": eur("0.00")}, "amount_not_positive", "amount"),

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from domain.errors import Conflict, InvalidInput, NotFound, WrongState
 from domain.model import Command, Event
+from domain.quote_messages import Quote
 from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected
 from domain.transfer import FINAL, UNDER_WAY, Location, Transfer, TransferStatus, suspense_account
 from domain.transfer_messages import (
@@ -29,7 +30,6 @@ from domain.transfer_messages import (
     InitiateTransfer,
     LegOutcomeUnknown,
     MoveToSuspense,
-    Quote,
     QuoteExpired,
     RecordReservation,
     RecordUnknownOutcome,

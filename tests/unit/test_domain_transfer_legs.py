@@ -58,13 +58,14 @@ def test_from_the_source_to_the_destination(books: Books) -> None:
         ({"from_account": "none"}, "account_not_found", "from_account"),
         ({"to_account": "none"}, "account_not_found", "to_account"),
         ({"to_account": "a"}, "same_account", "to_account"),
-        ({"to_account": "usd"}, "currency_mismatch", "currency"),
+        ({"to_account": "usd"}, "quote_required", "quote_id"),
         ({"amount": usd("1.00")}, "currency_mismatch", "currency"),
         ({"amount": eur("0.00")}, "amount_not_positive", "amount"),
         ({"from_account": "x"}, "account_external", "from_account"),
-        (quoted(buys=eur("66.00")), "currency_mismatch", "currency"),
+        ({**quoted(), "to_account": "b"}, "currency_mismatch", "currency"),
+        (quoted(buys=eur("66.00")), "same_currency", "to_currency"),
         (quoted(buys=usd("0.00")), "amount_not_positive", "amount"),
-        ({**quoted(buys=eur("66.00")), "to_account": "x"}, "quote_not_possible", "quote"),
+        ({**quoted(), "to_account": "y"}, "quote_not_possible", "quote_id"),
     ],
 )
 def test_a_transfer_that_cannot_be_leaves_no_trace(books: Books, change: Any, code: str, field: str) -> None:

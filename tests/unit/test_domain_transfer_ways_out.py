@@ -27,6 +27,7 @@ from tests.unit.transferring import (
     close,
     credit,
     debit,
+    debit_late,
     fund,
     now,
     opening,
@@ -128,7 +129,7 @@ def test_a_destination_refused_after_the_exchange_undoes_the_exchange(books: Boo
 
 def test_an_expired_quote_releases_the_hold(books: Books) -> None:
     fund(books, "66.00")
-    assert run(books, opening(**quoted(expires_at=AT)), debit) == ["QuoteExpired"]
+    assert run(books, opening(**quoted()), debit_late) == ["QuoteExpired"]
     run(books, release, FINISH)
     assert now(books) == ("compensated", 10_000, 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from domain.account_messages import Close, Deposit, Freeze, OpenAccount
 from domain.leg import Leg
+from domain.quote_messages import IssueQuote, Quote
 from domain.screening import ScreeningLimits
 from domain.transfer import TransferStatus
 from domain.transfer_legs import (
@@ -26,7 +28,6 @@ from domain.transfer_messages import (
     DebitSource,
     FinishCompensation,
     MoveToSuspense,
-    Quote,
     RefundSource,
     RefuseCredit,
     ReleaseSource,
@@ -38,16 +39,18 @@ from tests.unit.given import AT, LATER, eur, usd
 
 NO_LIMITS = ScreeningLimits(review_above=None)
 REVIEW_ALL = ScreeningLimits(review_above=Decimal(0))
+BEFORE = AT - timedelta(hours=1)
 CANCEL, BLOCK = CancelTransfer(at=AT), BlockCompensation(at=AT, step="s", code="c", reason="r")
-NAMES = ("a", "b", "c", "x", "usd", "fx-EUR", "fx-USD", "none")
+NAMES = ("a", "b", "c", "x", "y", "usd", "fx-EUR", "fx-USD", "none")
 
 
 @pytest.fixture
 def books() -> Books:
-    """a has 100.00 EUR, b and c nothing; usd is in dollars; x is at another bank; no exchange account is open."""
-    books = Books(*(f"account-{name}" for name in NAMES), "transfer-t")
-    for name in ("a", "b", "c", "x", "usd"):
-        currency, rail = "USD" if name == "usd" else "EUR", "sepa" if name == "x" else None
+    """a has 100.00 EUR, b and c nothing; usd is in dollars; x and y (dollars) are at another bank; no exchange
+    account is open."""
+    books = Books(*(f"account-{name}" for name in NAMES), "transfer-t", "quote-q")
+    for name in ("a", "b", "c", "x", "y", "usd"):
+        currency, rail = "USD" if name in ("y", "usd") else "EUR", "sepa" if name in ("x", "y") else None
         opening = OpenAccount(at=AT, account_id=name, user_id=f"user-{name}", currency=currency, rail=rail)
         books.leg(lambda leg, name=name, opening=opening: leg.on_account(name, opening))  # type: ignore[misc]
     books.leg(lambda leg: leg.on_account("a", Deposit(at=AT, amount=eur("100.00"))))
@@ -65,11 +68,29 @@ def quoted(**change: Any) -> dict[str, Any]:
 
 
 def opening(limits: ScreeningLimits = NO_LIMITS, cancelled: CancelTransfer | None = None, **change: Any) -> Any:
-    return lambda leg: open_transfer(leg, terms(**change), LATER, limits, cancelled)
+    """With a quote, the platform has promised just that before."""
+
+    def leg_of(leg: Leg) -> None:
+        promised(leg, terms(**change))
+        open_transfer(leg, terms(**change), LATER, limits, cancelled)
+
+    return leg_of
+
+
+def promised(leg: Leg, wanted: TransferTerms) -> None:
+    quote = wanted.quote
+    if quote is not None:
+        issue = IssueQuote(at=BEFORE, sells=wanted.amount, mid=quote.rate, spread=Decimal(0), **dict(quote))
+        leg.on_quote(quote.quote_id, issue)
 
 
 def debit(leg: Leg) -> None:
     debit_source(leg, "t", DebitSource(at=AT))
+
+
+def debit_late(leg: Leg) -> None:
+    """When quotes and reservations are over."""
+    debit_source(leg, "t", DebitSource(at=LATER))
 
 
 def credit(leg: Leg) -> None:
