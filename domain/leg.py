@@ -7,8 +7,10 @@ even where they got no event, so that nothing is decided on a stale balance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
+from typing import TypeVar
 
 from domain import account, batch, book, fraud_case, order, payment, quote, trade, transfer
 from domain.account import Account
@@ -53,6 +55,9 @@ AnyEvent = (
     | TradeEvent
     | QuoteEvent
 )
+S = TypeVar("S", bound=State)
+C = TypeVar("C")
+E = TypeVar("E", bound=AnyEvent)
 
 
 class Leg:
@@ -69,137 +74,66 @@ class Leg:
         return self._states
 
     def account(self, account_id: str) -> Account:
-        state = self._states[account_stream(account_id)]
-        assert isinstance(state, Account)
-        return state
+        return self._state(account_stream(account_id), Account)
 
     def payment(self, payment_id: str) -> Payment:
-        state = self._states[payment_stream(payment_id)]
-        assert isinstance(state, Payment)
-        return state
+        return self._state(payment_stream(payment_id), Payment)
 
     def transfer(self, transfer_id: str) -> Transfer:
-        state = self._states[transfer_stream(transfer_id)]
-        assert isinstance(state, Transfer)
-        return state
+        return self._state(transfer_stream(transfer_id), Transfer)
 
     def fraud_case(self, case_id: str) -> FraudCase:
-        state = self._states[fraud_case_stream(case_id)]
-        assert isinstance(state, FraudCase)
-        return state
+        return self._state(fraud_case_stream(case_id), FraudCase)
 
     def batch(self, batch_id: str) -> Batch:
-        state = self._states[batch_stream(batch_id)]
-        assert isinstance(state, Batch)
-        return state
+        return self._state(batch_stream(batch_id), Batch)
 
     def order(self, order_id: str) -> Order:
-        state = self._states[order_stream(order_id)]
-        assert isinstance(state, Order)
-        return state
+        return self._state(order_stream(order_id), Order)
 
     def book(self, symbol: str) -> OrderBook:
-        state = self._states[book_stream(symbol)]
-        assert isinstance(state, OrderBook)
-        return state
+        return self._state(book_stream(symbol), OrderBook)
 
     def trade(self, trade_id: str) -> Trade:
-        state = self._states[trade_stream(trade_id)]
-        assert isinstance(state, Trade)
-        return state
+        return self._state(trade_stream(trade_id), Trade)
 
     def quote(self, quote_id: str) -> IssuedQuote:
-        state = self._states[quote_stream(quote_id)]
-        assert isinstance(state, IssuedQuote)
-        return state
+        return self._state(quote_stream(quote_id), IssuedQuote)
 
     def on_account(self, account_id: str, command: AccountCommand) -> list[AccountEvent]:
-        self.asked.add(account_stream(account_id))
-        events = account.decide(command, self.account(account_id))
-        self.record(account_id, events)
-        return events
-
-    def record(self, account_id: str, events: list[AccountEvent]) -> None:
-        """What the account has decided on its state here."""
-        stream, state = account_stream(account_id), self.account(account_id)
-        self.asked.add(stream)
-        for event in events:
-            state = account.evolve(state, event)
-        self._record(stream, state, events)
-
-    def on_batch(self, batch_id: str, command: BatchCommand) -> list[BatchEvent]:
-        stream, state = batch_stream(batch_id), self.batch(batch_id)
-        self.asked.add(stream)
-        events = batch.decide(command, state)
-        for event in events:
-            state = batch.evolve(state, event)
-        self._record(stream, state, events)
-        return events
+        return self._act(account_stream(account_id), Account, account.decide, account.evolve, command)
 
     def on_payment(self, payment_id: str, command: PaymentCommand) -> list[PaymentEvent]:
-        stream, state = payment_stream(payment_id), self.payment(payment_id)
-        self.asked.add(stream)
-        events = payment.decide(command, state)
-        for event in events:
-            state = payment.evolve(state, event)
-        self._record(stream, state, events)
-        return events
+        return self._act(payment_stream(payment_id), Payment, payment.decide, payment.evolve, command)
 
     def on_transfer(self, transfer_id: str, command: TransferCommand) -> list[TransferEvent]:
-        stream, state = transfer_stream(transfer_id), self.transfer(transfer_id)
-        self.asked.add(stream)
-        events = transfer.decide(command, state)
-        for event in events:
-            state = transfer.evolve(state, event)
-        self._record(stream, state, events)
-        return events
+        return self._act(transfer_stream(transfer_id), Transfer, transfer.decide, transfer.evolve, command)
 
     def on_fraud_case(self, case_id: str, command: FraudCaseCommand) -> list[FraudCaseEvent]:
-        stream, state = fraud_case_stream(case_id), self.fraud_case(case_id)
-        self.asked.add(stream)
-        events = fraud_case.decide(command, state)
-        for event in events:
-            state = fraud_case.evolve(state, event)
-        self._record(stream, state, events)
-        return events
+        return self._act(fraud_case_stream(case_id), FraudCase, fraud_case.decide, fraud_case.evolve, command)
+
+    def on_batch(self, batch_id: str, command: BatchCommand) -> list[BatchEvent]:
+        return self._act(batch_stream(batch_id), Batch, batch.decide, batch.evolve, command)
 
     def on_order(self, order_id: str, command: OrderCommand) -> list[OrderEvent]:
-        stream, state = order_stream(order_id), self.order(order_id)
-        self.asked.add(stream)
-        events = order.decide(command, state)
-        for event in events:
-            state = order.evolve(state, event)
-        self._record(stream, state, events)
-        return events
+        return self._act(order_stream(order_id), Order, order.decide, order.evolve, command)
 
     def on_trade(self, trade_id: str, command: TradeCommand) -> list[TradeEvent]:
-        stream, state = trade_stream(trade_id), self.trade(trade_id)
-        self.asked.add(stream)
-        events = trade.decide(command, state)
-        for event in events:
-            state = trade.evolve(state, event)
-        self._record(stream, state, events)
-        return events
+        return self._act(trade_stream(trade_id), Trade, trade.decide, trade.evolve, command)
+
+    def on_quote(self, quote_id: str, command: QuoteCommand) -> list[QuoteEvent]:
+        return self._act(quote_stream(quote_id), IssuedQuote, quote.decide, quote.evolve, command)
 
     def on_book_command(self, symbol: str, command: BookCommand) -> None:
-        self.on_book(symbol, *book.decide(command, self.book(symbol)))
+        self._act(book_stream(symbol), OrderBook, book.decide, book.evolve, command)
 
     def on_book(self, symbol: str, *events: BookEvent) -> None:
         """What an order does to a book follows from `matching`, so it comes here as events."""
-        stream, state = book_stream(symbol), self.book(symbol)
-        self.asked.add(stream)
-        for event in events:
-            state = book.evolve(state, event)
-        self._record(stream, state, list(events))
+        self._record(book_stream(symbol), OrderBook, book.evolve, events)
 
-    def on_quote(self, quote_id: str, command: QuoteCommand) -> list[QuoteEvent]:
-        stream, state = quote_stream(quote_id), self.quote(quote_id)
-        self.asked.add(stream)
-        events = quote.decide(command, state)
-        for event in events:
-            state = quote.evolve(state, event)
-        self._record(stream, state, events)
-        return events
+    def record(self, account_id: str, events: Sequence[AccountEvent]) -> None:
+        """What the account has decided on its state here."""
+        self._record(account_stream(account_id), Account, account.evolve, events)
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -211,12 +145,26 @@ class Leg:
             self._states, self.events = states, events
             raise
 
-    def _record(
+    def _state(self, stream: str, kind: type[S]) -> S:
+        state = self._states[stream]
+        assert isinstance(state, kind)
+        return state
+
+    def _act(
         self,
         stream: str,
-        state: State,
-        events: Sequence[AnyEvent],
-    ) -> None:
-        self._states[stream] = state
+        kind: type[S],
+        decide: Callable[[C, S], list[E]],
+        evolve: Callable[[S, E], S],
+        command: C,
+    ) -> list[E]:
+        self.asked.add(stream)
+        events = decide(command, self._state(stream, kind))
+        self._record(stream, kind, evolve, events)
+        return events
+
+    def _record(self, stream: str, kind: type[S], evolve: Callable[[S, E], S], events: Sequence[E]) -> None:
+        self.asked.add(stream)
         if events:
+            self._states[stream] = reduce(evolve, events, self._state(stream, kind))
             self.events.setdefault(stream, []).extend(events)
