@@ -41,6 +41,9 @@ def authorize_key(payment_id: str) -> str:
     return f"{payment_stream(payment_id)}:payer:authorize"
 
 
+_TURNS = 5
+"""How many disputes of others, each opened and decided while one is being asked for, it waits out."""
+
 class PaymentCommands:
     """`ledger` is only read: every change of a payment goes through its workflow."""
 
@@ -130,25 +133,26 @@ class PaymentCommands:
     async def dispute(self, payment_id: str, wish: DisputeWish) -> PaymentStep:
         """The payer disputes a processed payment. Refused where another dispute of it is open."""
         found = await self._existing(payment_id)
-        workflow_id = f"dispute-{payment_id}"
-        _, started = await start_workflow(
-            self._client,
-            self._settings,
-            DisputeWorkflow.run,
-            _ref(found),
-            wish,
-            workflow_id=workflow_id,
-            summary=f"dispute of {payment_id}",
-            search_attributes=search_attributes("dispute", "pending", found.from_account, found.to_account),
-            reuse=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        )
-        handle = self._client.get_workflow_handle(workflow_id, result_type=PaymentStep)
-        step: PaymentStep = await resting(handle, DisputeWorkflow.resting)
-        key = f"{payment_stream(payment_id)}:dispute:{wish.wish_id}"
-        if not started and not await self._ledger.repeats(key, wish):
-            payment.disputable(await self._existing(payment_id))  # the dispute that was joined is somebody else's
-            raise workflow_missing(workflow_id)
-        return step
+        workflow_id, key = f"dispute-{payment_id}", f"{payment_stream(payment_id)}:dispute:{wish.wish_id}"
+        for _ in range(_TURNS):
+            _, started = await start_workflow(
+                self._client,
+                self._settings,
+                DisputeWorkflow.run,
+                _ref(found),
+                wish,
+                workflow_id=workflow_id,
+                summary=f"dispute of {payment_id}",
+                search_attributes=search_attributes("dispute", "pending", found.from_account, found.to_account),
+                reuse=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            )
+            handle = self._client.get_workflow_handle(workflow_id, result_type=PaymentStep)
+            step: PaymentStep = await resting(handle, DisputeWorkflow.resting)
+            if started or await self._ledger.repeats(key, wish):
+                return step
+            # Somebody else's was joined. Where it has been decided in the meantime, it is this one's turn.
+            payment.disputable(await self._existing(payment_id))
+        raise workflow_missing(workflow_id)
 
     async def resolve_dispute(self, payment_id: str, wish: DisputeDecision) -> PaymentStep:
         """An operator decides a dispute."""

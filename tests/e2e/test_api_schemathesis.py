@@ -29,7 +29,7 @@ def test_the_api_keeps_to_its_description(world: World, running_stack: RunningSt
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", "tests/e2e/schemathesis.toml", "run"),
             f"{world.info.api}/openapi.json",
             *("--header", f"Authorization: Bearer {world.info.api_key}"),
-            *("--max-examples", str(EXAMPLES), "--seed", str(SEED), "--workers", "2", "--no-color"),
+            *("--max-examples", str(EXAMPLES), "--seed", str(SEED), "--workers", "1", "--no-color"),
             *("--continue-on-failure", "--generation-database", "none"),
         ],
         cwd=ROOT,

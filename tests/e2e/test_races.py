@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
+from typing import Any
 
 import pytest
 
-from activities.steps import PaymentOrder, TransferOrder
+from activities.steps import DisputeDecision, DisputeWish, PaymentOrder, TransferOrder
+from commands import payments
 from domain.errors import Conflict
 from tests.e2e.system import eur, system
 from tests.fixtures.stack import TemporalAddress
@@ -62,3 +64,31 @@ async def test_the_same_payment_asked_for_many_times_at_once_is_one_payment(
         with pytest.raises(Conflict, match="another content") as conflict:
             await under_test.payments.pay(order.model_copy(update={"amount": eur("31.00")}))
         assert conflict.value.code == "idempotency_conflict"
+
+
+async def test_a_dispute_asked_for_while_another_is_decided_takes_its_turn(
+    database_url: str, temporal_server: TemporalAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = f"turn-{uuid.uuid4().hex[:8]}"
+    async with system(database_url, temporal_server.address) as under_test, under_test.worker() as worker:
+        await worker.start()
+        await under_test.open_account(f"{run}-a", "100.00")
+        await under_test.open_account(f"{run}-b")
+        order = PaymentOrder(payment_id=run, from_account=f"{run}-a", to_account=f"{run}-b", amount=eur("30.00"))
+        await under_test.payments.pay(order)
+        await under_test.payments.dispute(run, DisputeWish(wish_id="first", reason="never came"))
+        resting = payments.resting
+
+        async def decided_meanwhile(handle: Any, update: Any) -> Any:
+            step = await resting(handle, update)
+            monkeypatch.setattr(payments, "resting", resting)
+            await under_test.payments.resolve_dispute(run, DisputeDecision(wish_id="won", outcome="won"))
+            return step
+
+        monkeypatch.setattr(payments, "resting", decided_meanwhile)
+        step = await under_test.payments.dispute(run, DisputeWish(wish_id="second", reason="broken"))
+        assert step.status == "disputed"
+        with pytest.raises(Conflict, match="payment is not in processed"):
+            await under_test.payments.dispute(run, DisputeWish(wish_id="third", reason="too many"))
+        told = [event for event in await under_test.events(f"payment-{run}") if "Dispute" in event]
+        assert told == ["DisputeOpened", "DisputeWon", "DisputeOpened"]
