@@ -44,6 +44,7 @@ def authorize_key(payment_id: str) -> str:
 _TURNS = 5
 """How many disputes of others, each opened and decided while one is being asked for, it waits out."""
 
+
 class PaymentCommands:
     """`ledger` is only read: every change of a payment goes through its workflow."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from activities.steps import DisputeDecision, DisputeWish, PaymentOrder, TransferOrder
-from commands import payments
+from commands import payments, running
 from domain.errors import Conflict
 from tests.e2e.system import eur, system
 from tests.fixtures.stack import TemporalAddress
@@ -77,7 +77,7 @@ async def test_a_dispute_asked_for_while_another_is_decided_takes_its_turn(
         order = PaymentOrder(payment_id=run, from_account=f"{run}-a", to_account=f"{run}-b", amount=eur("30.00"))
         await under_test.payments.pay(order)
         await under_test.payments.dispute(run, DisputeWish(wish_id="first", reason="never came"))
-        resting = payments.resting
+        resting = running.resting
 
         async def decided_meanwhile(handle: Any, update: Any) -> Any:
             step = await resting(handle, update)

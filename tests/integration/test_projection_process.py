@@ -58,7 +58,7 @@ async def _all_equal(rig: Rig) -> None:
 
 @pytest.mark.parametrize("place", ["projection:before_commit", "projection:after_commit"])
 async def test_killed_around_a_commit_nothing_is_lost_or_done_twice(rig: Rig, tmp_path: Path, place: str) -> None:
-    history = History(1).run(120)
+    history = History(1).trade(0).run(120)
     await rig.append(history.appends)
     once = tmp_path / "killed"
     armed = {"TIDEMARK_FAILPOINT": place, "TIDEMARK_FAILPOINT_ONCE": str(once)}
@@ -75,7 +75,7 @@ async def test_killed_around_a_commit_nothing_is_lost_or_done_twice(rig: Rig, tm
 
 
 async def test_a_standby_takes_over_from_a_killed_leader(rig: Rig, tmp_path: Path) -> None:
-    history = History(2).run(60)
+    history = History(2).trade(0).run(60)
     await rig.append(history.appends)
     ready = tmp_path / "ready"
     async with projector(rig, tmp_path) as leader:

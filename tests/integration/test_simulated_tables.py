@@ -15,7 +15,6 @@ from eventstore.events import AppendRequest, NewEvent, Snapshot, StreamWrite
 from eventstore.hashing import GENESIS
 from eventstore.store import EventStore
 from projections.builds import create_build
-from projections.catalogue import VIEWS
 from projections.decoding import Dealer, prepare
 from projections.model import Statement
 from projections.writing import commit
@@ -26,12 +25,10 @@ from tests.simulation.chance import Chance
 from tests.simulation.log_tables import LogTables
 from tests.simulation.loop import Process
 from tests.simulation.postgres import Pool, Postgres, Weather
-from tests.simulation.view_tables import ViewTables
+from tests.simulation.view_tables import SIMULATED, ViewTables
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 GENERATED = {"available", "difference"}
-SIMULATED = {name: view for name, view in VIEWS.items() if name != "transfer_batches"}
-"""The simulator's stories have no batches."""
 
 
 @pytest.fixture

@@ -15,11 +15,10 @@ from domain.streams import category_of, id_of
 from domain.transfer import FINAL, Location, Transfer
 from eventstore.events import RecordedEvent
 from eventstore.hashing import GENESIS, event_hash
-from projections.catalogue import VIEWS
 from projections.decoding import Dealer, prepare
 from projections.model import Statement, Track
 from tests.fixtures.books import Books
-from tests.simulation.view_tables import ViewTables
+from tests.simulation.view_tables import SIMULATED, ViewTables
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -103,7 +102,7 @@ def _views_are_their_folds(world: World) -> None:
     records = [RecordedEvent(*row) for row in world.log.numbered]
     assert sum(map(len, world.log.streams.values())) == len(records), "an event without a position"
     fresh = _from_scratch(records)
-    for name in VIEWS:
+    for name in SIMULATED:
         live = world.views.live(name)
         assert live.position == len(records), f"view {name} stands at {live.position} of {len(records)}"
         assert live.tables.filled() == fresh[name].filled(), f"view {name} is not what a rebuild makes of it"
@@ -111,17 +110,17 @@ def _views_are_their_folds(world: World) -> None:
 
 
 def _from_scratch(records: list[RecordedEvent]) -> dict[str, ViewTables]:
-    made = {name: ViewTables() for name in VIEWS}
+    made = {name: ViewTables() for name in SIMULATED}
     if records:
-        dealt = Dealer(VIEWS.values()).deal(records)
-        for number, (name, view) in enumerate(VIEWS.items()):
+        dealt = Dealer(SIMULATED.values()).deal(records)
+        for number, (name, view) in enumerate(SIMULATED.items()):
             for statement in prepare(Track(view, number, 0, 0), 0, dealt).statements:
                 made[name].run(Statement(statement.sql, orjson.loads(orjson.dumps(statement.rows))))
     return made
 
 
 def _views_say_what_the_books_say(world: World) -> None:
-    tables = {name: world.views.live(name).tables.table(VIEWS[name].faces[0]) for name in VIEWS}
+    tables = {name: world.views.live(name).tables.table(SIMULATED[name].faces[0]) for name in SIMULATED}
     for stream, state in world.auditor.books.states.items():
         match state:
             case Account():

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
+from domain.streams import BATCH, BOOK, ORDER, TRADE
+from projections.catalogue import VIEWS
 from projections.model import Row, Statement
 from projections.views import (
     accounts,
@@ -47,11 +49,18 @@ def _or(new: Any, old: Any) -> Any:
     return old if new is None else new
 
 
+ELSEWHERE = frozenset({BATCH, ORDER, BOOK, TRADE})
+"""Batches and trading have stories of their own; the simulator's have none."""
+SIMULATED = {
+    name: view for name, view in VIEWS.items() if not {category for category, _ in view.wants} & ELSEWHERE
+}
+
+
 class ViewTables:
     """The tables of one build, by name. An insert over an existing key fails, as a primary key would."""
 
     KNOWN: ClassVar[frozenset[str]] = frozenset()
-    """The statements it understands: every one of every view."""
+    """The statements it understands: every one of every view of SIMULATED."""
 
     def __init__(self) -> None:
         self.tables: dict[str, Table] = {}

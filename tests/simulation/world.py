@@ -33,7 +33,6 @@ from eventstore.group_commit import GroupCommitter
 from eventstore.handle import Aggregates
 from eventstore.sequencer import Sequencer
 from eventstore.store import EventStore
-from projections.catalogue import VIEWS
 from projections.runner import Runner, RunnerSettings
 from settings import Settings
 from tests.simulation.chance import Chance
@@ -44,6 +43,7 @@ from tests.simulation.postgres import Pool, Postgres, Weather
 from tests.simulation.rail import Rail
 from tests.simulation.temporal import Temporal
 from tests.simulation.view_sessions import Session, ViewDatabase
+from tests.simulation.view_tables import SIMULATED
 from tests.simulation.worker import EPOCH, Mishaps, Worker
 
 SETTINGS = Settings(
@@ -131,7 +131,7 @@ class World:
         def connect() -> AbstractAsyncContextManager[Any]:
             return self.views.connect(process)
 
-        runner = Runner(list(VIEWS.values()), connect, store, self._news, settings)
+        runner = Runner(list(SIMULATED.values()), connect, store, self._news, settings)
         self.loop.spawn(process, runner.run(asyncio.Event()), "projections")
         self.loop.spawn(process, Sequencer("").run(asyncio.Event()), "sequencer")
         self.projectors.append(process)
