@@ -25,6 +25,7 @@ from api.routes import (
     orders,
     payments,
     quotes,
+    statements,
     transfer_batches,
     transfers,
     users,
@@ -33,6 +34,7 @@ from api.services import Services
 
 ROUTERS: Final = (
     accounts,
+    statements,
     payments,
     transfers,
     transfer_batches,

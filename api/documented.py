@@ -143,10 +143,14 @@ ENTRY: Final[dict[str, Any]] = {
     "amount": "-10.00",
     "balance": "90.00",
     "currency": "EUR",
-    "category": "payment",
+    "kind": "payment",
+    "category": "leisure",
     "counterparty": "acc-bob",
     "source": "payment-p-1",
     "reference": "order 4711",
+    "description": None,
+    "purpose": None,
+    "location": "Hamburg",
     "tags": ["books"],
 }
 PAYMENT: Final[dict[str, Any]] = {

@@ -167,7 +167,9 @@ def _unanswered(error: asked.QueryError) -> Problem:
             return Problem(404, error.code, str(error))
         case asked.BadCursor():
             return Problem(422, error.code, str(error), field="cursor")
-        case asked.NotCaughtUp():
+        case asked.TooLong():
+            return Problem(422, error.code, str(error), field="from")
+        case asked.NotCaughtUp() | asked.DoesNotAddUp():
             return unavailable(error.code, str(error))
         case _:
             return unavailable(error.code, "the read views do not answer")

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
 from activities.steps import AccountStep
-from cli.arguments import AccountArgument, AmountArgument, CurrencyArgument, KeyOption, ReasonOption, money
+from cli import statements
+from cli.arguments import (
+    AccountArgument,
+    AmountArgument,
+    AsOfOption,
+    CurrencyArgument,
+    KeyOption,
+    ReasonOption,
+    money,
+)
 from cli.ids import new_id
 from cli.output import JsonOption, console, print_fields, print_json, print_table
 from cli.reading import run_query
 from cli.session import DATA, DataOption, Session, run
+from domain.errors import NotFound
+from eventstore.lookups import Lookups
 from queries.accounts import account_entries, list_accounts
+from queries.standing import standing_account
 
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, help="How many at the most.")]
 CursorOption = Annotated[str | None, typer.Option("--cursor", help="From the page before.")]
 
 app = typer.Typer(help="Open, fund, look at, freeze and close accounts.", no_args_is_help=True)
+statements.register(app)
 
 
 def _say(step: AccountStep, as_json: bool, what: str) -> None:
@@ -132,13 +146,24 @@ def close(
 
 
 @app.command()
-def show(account_id: AccountArgument, as_json: JsonOption = False, data: DataOption = DATA) -> None:
-    """An account now, straight from the log."""
-    step = run(data, as_json, lambda session: session.accounts.show(account_id))
+def show(
+    account_id: AccountArgument, as_of: AsOfOption = None, as_json: JsonOption = False, data: DataOption = DATA
+) -> None:
+    """An account now, or as it was at any instant, straight from the log."""
+
+    async def work(session: Session) -> dict[str, Any]:
+        if as_of is None:
+            return (await session.accounts.show(account_id)).model_dump(mode="json")
+        found = await standing_account(Lookups(session.books.pool), account_id, instant=as_of)
+        if found is None:
+            raise NotFound("account_not_found", f"account {account_id} did not exist at that time", "account_id")
+        return asdict(found)
+
+    fields = run(data, as_json, work)
     if as_json:
-        print_json(step)
+        print_json(fields)
     else:
-        print_fields(f"account {account_id}", step.model_dump(mode="json"))
+        print_fields(f"account {account_id}", fields)
 
 
 @app.command("list")
@@ -171,20 +196,12 @@ def entries(
     as_json: JsonOption = False,
     data: DataOption = DATA,
 ) -> None:
-    """An account's statement, the newest line first, from the view."""
+    """What was booked on an account, the newest first, from the view."""
     page = run_query(data, as_json, account_entries(account_id, limit, cursor))
     if as_json:
         print_json({"items": page.items, "next_cursor": page.next_cursor})
         return
-    print_table(
-        f"Statement of {account_id}",
-        ["at", "what", "counterparty", "amount", "balance"],
-        [
-            (x.at.strftime("%Y-%m-%d %H:%M:%S"), x.category, x.counterparty, x.amount, x.balance)
-            for x in page.items
-        ],
-        right=["amount", "balance"],
-    )
+    statements.print_lines(f"Statement of {account_id}", page.items)
     more(page.next_cursor)
 
 

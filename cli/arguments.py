@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -20,6 +21,29 @@ ByOption = Annotated[str, typer.Option("--by", help="Who decides; recorded with 
 KeyOption = Annotated[
     str | None,
     typer.Option("--id", help="The command's id: repeating it with the same content changes nothing."),
+]
+
+
+def instant(text: str) -> datetime:
+    """A day (its beginning) or a time such as 2026-03-01T09:30:00Z; UTC where no zone is said."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            "a day such as 2026-03-01 or a time such as 2026-03-01T09:30:00Z is needed"
+        ) from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+AsOfOption = Annotated[
+    datetime | None, typer.Option("--as-of", parser=instant, metavar="TIME", help="As it was then (UTC).")
+]
+FromOption = Annotated[
+    datetime | None,
+    typer.Option("--from", parser=instant, metavar="TIME", help="From then on (UTC); else since the month began."),
+]
+ToOption = Annotated[
+    datetime | None, typer.Option("--to", parser=instant, metavar="TIME", help="Before then (UTC); else now.")
 ]
 
 

@@ -8,7 +8,9 @@ from queries.errors import NotFound
 from queries.money import wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
-from queries.results import AccountView, StatementLine
+from queries.results import AccountView
+from queries.statement_lines import NEWEST_FIRST, VIEWS, line_of
+from queries.statement_results import StatementLine
 
 GET: LiteralString = "SELECT * FROM read.accounts WHERE account_id = %s"
 
@@ -21,15 +23,6 @@ SELECT * FROM read.accounts
 FIND_BY_IBAN: LiteralString = """
 SELECT * FROM read.accounts WHERE iban = %(iban)s AND (%(currency)s::text IS NULL OR currency = %(currency)s)
  ORDER BY status = 'closed', created_position LIMIT 1
-"""
-
-# Tags come from the payment that an entry belongs to.
-ENTRIES: LiteralString = """
-SELECT e.*, p.tags
-  FROM read.ledger_entries AS e
-  LEFT JOIN read.payments AS p ON p.payment_id = substr(e.source, 9) AND e.source LIKE 'payment-%%'
- WHERE e.account_id = %(account_id)s AND (e.position, e.line) < (%(before)s, %(line)s)
- ORDER BY e.position DESC, e.line DESC LIMIT %(rows)s
 """
 
 
@@ -79,10 +72,10 @@ def account_entries(account_id: str, limit: int = 50, cursor: str | None = None)
         if not await fetch(GET, (account_id,)):
             raise NotFound(f"account {account_id} does not exist")
         wanted = {"account_id": account_id, "before": before, "line": line, "rows": limit + 1}
-        rows = await fetch(ENTRIES, wanted)
-        return page_of(rows, limit, "entries", lambda row: (row["position"], row["line"]), _line)
+        rows = await fetch(NEWEST_FIRST, wanted)
+        return page_of(rows, limit, "entries", lambda row: (row["position"], row["line"]), line_of)
 
-    return Question("account_entries", ("ledger_entries", "accounts", "payments"), ask)
+    return Question("account_entries", VIEWS, ask)
 
 
 def account_of(row: Row) -> AccountView:
@@ -102,20 +95,4 @@ def account_of(row: Row) -> AccountView:
         version=row["version"],
         opened_at=row["opened_at"],
         updated_at=row["updated_at"],
-    )
-
-
-def _line(row: Row) -> StatementLine:
-    currency = row["currency"]
-    return StatementLine(
-        position=row["position"],
-        at=row["recorded_at"],
-        amount=wire(row["amount"], currency),
-        balance=wire(row["balance_after"], currency),
-        currency=currency,
-        category=row["category"],
-        counterparty=row["counterparty"],
-        source=row["source"],
-        reference=row["reference"],
-        tags=tuple(row["tags"] or ()),
     )

@@ -19,6 +19,7 @@ from queries.operations import conservation, dead_letters, lag
 from queries.payments import get_payment, list_payments, list_user_payments, user_payment_summary
 from queries.quotes import list_quotes
 from queries.reader import Question
+from queries.statements import account_statement, account_summary, whole_statement
 from queries.trading import (
     get_order,
     list_instruments,
@@ -35,6 +36,9 @@ QUERIES: Mapping[str, Callable[..., Question[Any]]] = {
     "list_accounts": list_accounts,
     "find_account_by_iban": find_account_by_iban,
     "account_entries": account_entries,
+    "account_statement": account_statement,
+    "whole_statement": whole_statement,
+    "account_summary": account_summary,
     "get_payment": get_payment,
     "list_payments": list_payments,
     "list_user_payments": list_user_payments,

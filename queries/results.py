@@ -171,22 +171,6 @@ class BatchItemView:
 
 
 @dataclass(frozen=True)
-class StatementLine:
-    """`amount` is signed; `balance` is the account's after the entry. `source` is the stream that caused it."""
-
-    position: int
-    at: datetime
-    amount: str
-    balance: str
-    currency: str
-    category: str
-    counterparty: str | None
-    source: str | None
-    reference: str | None
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class UserTotals:
     """One currency's part of a summary."""
 

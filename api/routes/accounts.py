@@ -22,8 +22,9 @@ from domain.model import Id
 from domain.streams import account_stream
 from queries.accounts import account_entries, get_account, list_accounts
 from queries.paging import Page
-from queries.results import AccountView, StatementLine
+from queries.results import AccountView
 from queries.standing import standing_account
+from queries.statement_results import StatementLine
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"], route_class=StrictRoute)
 
@@ -99,7 +100,7 @@ async def get(
     responses=reads({"items": [ENTRY], "next_cursor": "WyJlbnRyaWVzIiwxMiwwXQ"}, 404),
 )
 async def entries(account_id: AccountId, call: Reading, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    """The statement, the newest line first, with the running balance."""
+    """What was booked, the newest first: running balance, category, tags, location."""
     await call.must_own(account_id, None)
     return await call.ask(account_entries(account_id, limit, cursor))
 

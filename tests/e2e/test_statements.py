@@ -1,0 +1,89 @@
+"""Statements over HTTP and on the command line, of money that has just moved."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tests.e2e.api import World, problem
+from tests.fixtures.running import RunningStack
+
+
+def test_a_statement_carries_what_the_orders_said(world: World, running_stack: RunningStack) -> None:
+    lena, bakery = world.account("lena", "500.00"), world.account("bakery")
+    world.processed_payment(
+        lena,
+        bakery,
+        "12.50",
+        reference="coffee",
+        description="two of them",
+        category="eating out",
+        tags=["cash back"],
+        metadata={"location": "Hamburg"},
+    )
+    moved = world.transfer(
+        lena, bakery, "30.00", purpose="RENT", category="home", tags=["flat"], reference="March"
+    )
+    world.until(moved.headers["location"], "completed")
+
+    today = datetime.now(UTC)
+    asked = {"from": (today - timedelta(days=1)).isoformat(), "limit": "2"}
+    first = world.http.get(f"/v1/accounts/{lena}/statement", params=asked)
+    assert first.status_code == 200, first.text
+    assert int(first.headers["projection-lag-events"]) >= 0
+    page = first.json()
+    assert (page["opening_balance"], page["closing_balance"]) == ("0.00", "457.50")
+    assert (page["credits"], page["debits"], page["debit_count"]) == ("500.00", "42.50", 2)
+    told = ("amount", "balance", "kind", "category", "tags", "location", "reference", "description", "purpose")
+    assert [[line[name] for name in told] for line in page["items"]] == [
+        ["500.00", "500.00", "deposit", "deposit", [], None, None, None, None],
+        ["-12.50", "487.50", "payment", "eating out", ["cash back"], "Hamburg", "coffee", "two of them", None],
+    ]
+    rest = world.http.get(f"/v1/accounts/{lena}/statement", params={**asked, "cursor": page["next_cursor"]}).json()
+    assert [[line[name] for name in told] for line in rest["items"]] == [
+        ["-30.00", "457.50", "transfer", "home", ["flat"], None, "March", None, "RENT"]
+    ]
+    assert rest["next_cursor"] is None
+    assert world.http.get(f"/v1/accounts/{lena}/entries").json()["items"][0] == rest["items"][0]
+
+    summary = world.http.get(f"/v1/accounts/{lena}/summary", params={"months": 1}).json()
+    assert (summary["balance"], summary["available"], len(summary["recent"])) == ("457.50", "457.50", 3)
+    month = today.strftime("%Y-%m")
+    assert summary["spending"] == [
+        {"month": month, "category": "home", "entries": 1, "amount": "30.00"},
+        {"month": month, "category": "eating out", "entries": 1, "amount": "12.50"},
+    ]
+    _on_the_command_line(running_stack, lena, summary, today)
+
+
+def _on_the_command_line(
+    running_stack: RunningStack, lena: str, summary: dict[str, object], today: datetime
+) -> None:
+    begun = (today - timedelta(days=1)).date().isoformat()
+    told = running_stack.json("account", "statement", lena, "--from", begun)
+    assert (told["closing_balance"], len(told["items"])) == ("457.50", 3)
+    assert running_stack.json("account", "summary", lena)["spending"] == summary["spending"]
+    spoken = running_stack.command("account", "statement", lena, "--from", begun)
+    assert "opening 0.00 + 500.00 (1) − 42.50 (2) = closing 457.50 EUR" in spoken.out
+    assert "Hamburg" in spoken.out
+    deposited = told["items"][0]["at"]
+    assert running_stack.json("account", "show", lena, "--as-of", deposited)["balance"] == "500.00"
+    long_ago = running_stack.command("account", "show", lena, "--as-of", "2001-01-01")
+    assert (long_ago.code, "did not exist" in long_ago.err) == (1, True)
+    assert running_stack.command("account", "statement", lena, "--from", "yesterday").code == 2
+
+
+def test_periods_that_are_none_are_refused(world: World) -> None:
+    account = world.account("a", "1.00")
+    path = f"/v1/accounts/{account}/statement"
+    backwards = world.http.get(path, params={"from": "2026-03-02", "to": "2026-03-01"})
+    assert problem(backwards, 422, "invalid_range")["field"] == "to"
+    assert world.http.get(path, params={"from": "2026-03-01", "to": "2026-03-01"}).status_code == 422
+    assert world.http.get(path, params={"from": "now"}).status_code == 422
+    assert world.http.get(path, params={"from": "2026-03-01T09:00:00"}).status_code == 422  # of which zone?
+    problem(world.http.get(f"/v1/accounts/{world.run}-nobody/statement"), 404, "not_found")
+    problem(world.http.get(f"/v1/accounts/{world.run}-nobody/summary"), 404, "not_found")
+    empty = world.http.get(path, params={"from": "0001-01-01", "to": "0001-01-02"}).json()
+    assert (empty["opening_balance"], empty["closing_balance"], empty["items"]) == ("0.00", "0.00", [])
+    assert (
+        world.http.get(path, params={"from": "0001-01-01", "to": "9999-12-31T23:59:59-01:00"}).status_code == 200
+    )
