@@ -27,6 +27,7 @@ from cli import (
     orders,
     payments,
     quotes,
+    statements,
     transfer_batches,
     transfers,
 )
@@ -49,6 +50,7 @@ for group in (
     orders,
     markets,
     quotes,
+    statements,
     batch,
     transfer_batches,
     look,

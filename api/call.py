@@ -142,19 +142,23 @@ class Call:
 
         What belongs to none of the caller's users (`seen_by`) is not there, in the very words of `missing`.
         """
+        value, headers = await self.found(question)
+        if seen_by is not None and not self.who.sees(*seen_by(value)):
+            raise Missing(missing)
+        if etag:
+            headers["ETag"] = etag_of(value.version)  # type: ignore[attr-defined]
+            if self.request.headers.get("if-none-match") == headers["ETag"]:
+                return Response(status_code=304, headers=headers)
+        return answer(shown(value) if shown else value, headers=headers)
+
+    async def found(self, question: Question[T]) -> tuple[T, dict[str, str]]:
+        """A question's answer, and the headers that say at which position it is right."""
         await self._wait_for(question.views)
         answered = await self.services.reader.ask(question)
-        if seen_by is not None and not self.who.sees(*seen_by(answered.value)):
-            raise Missing(missing)
-        headers = {
+        return answered.value, {
             "Projection-Position": str(answered.position),
             "Projection-Lag-Events": str(answered.lag_events),
         }
-        if etag:
-            headers["ETag"] = etag_of(answered.value.version)  # type: ignore[attr-defined]
-            if self.request.headers.get("if-none-match") == headers["ETag"]:
-                return Response(status_code=304, headers=headers)
-        return answer(shown(answered.value) if shown else answered.value, headers=headers)
 
     async def ask_items(self, question: Question[tuple[T, ...]]) -> Response:
         """A question that is answered with a list of one page."""

@@ -151,6 +151,7 @@ ENTRY: Final[dict[str, Any]] = {
     "description": None,
     "purpose": None,
     "location": "Hamburg",
+    "end_to_end_id": None,
     "tags": ["books"],
 }
 PAYMENT: Final[dict[str, Any]] = {

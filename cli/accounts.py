@@ -31,7 +31,7 @@ LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, help="How m
 CursorOption = Annotated[str | None, typer.Option("--cursor", help="From the page before.")]
 
 app = typer.Typer(help="Open, fund, look at, freeze and close accounts.", no_args_is_help=True)
-statements.register(app)
+statements.register_on_accounts(app)
 
 
 def _say(step: AccountStep, as_json: bool, what: str) -> None:

@@ -1,24 +1,42 @@
-"""`starter.py account statement|summary`: an account over a period, and at a glance."""
+"""`starter.py account statement|summary`, `reconcile`: an account over a period, at a glance, by its bank."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
+from rich.markup import escape
 
 from cli.arguments import AccountArgument, FromOption, ToOption
-from cli.output import JsonOption, console, print_fields, print_json, print_table
-from cli.reading import run_query
-from cli.session import DATA, DataOption, guarded
+from cli.output import REFUSED, JsonOption, console, print_fields, print_json, print_table
+from cli.reading import open_reader, run_query
+from cli.session import DATA, DataOption, addresses, guarded, usage
+from commands.statements import MEDIA_TYPES, Format, Reconciled, as_document, exported, reconciled
+from payfiles.read import read_statements
+from payfiles.statement import StatementEntry
 from queries.periods import months_back, period
+from queries.reader import Question
 from queries.statement_results import AccountSummary, Statement, StatementLine
 from queries.statements import MAX_MONTHS, account_summary, whole_statement
 
+MAX_ROWS = 50
+"""Differences in the table for people; --json has them all."""
+
+FormatOption = Annotated[str | None, typer.Option("--format", help="With --output: csv or camt.053.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", help="Write it to this file, in --format.")]
+
 
 def register(app: typer.Typer) -> None:
-    """Puts the commands of this module among those on accounts."""
+    """Puts the command of this module on the main application."""
+    app.command()(reconcile)
+
+
+def register_on_accounts(app: typer.Typer) -> None:
+    """Puts the others among those on accounts."""
     app.command()(statement)
     app.command()(summary)
 
@@ -27,12 +45,24 @@ def statement(
     account_id: AccountArgument,
     since: FromOption = None,
     until: ToOption = None,
+    form: FormatOption = None,
+    output: OutputOption = None,
     as_json: JsonOption = False,
     data: DataOption = DATA,
 ) -> None:
-    """What was booked in a period, the oldest first, between opening and closing balance."""
+    """What was booked in a period, the oldest first, between opening and closing balance; or a file of it."""
+    if form not in (None, *MEDIA_TYPES) or (form is None) != (output is None):
+        raise usage(f"a file needs --format {' or '.join(MEDIA_TYPES)}, and --output with it", as_json)
     start, end = guarded(as_json, lambda: period(since, until, datetime.now(UTC)))
     found = run_query(data, as_json, whole_statement(account_id, start, end))
+    if output is not None:
+        content = guarded(as_json, lambda: exported(found, cast("Format", form)))
+        _write(output, content, as_json)
+        if not as_json:
+            console.print(
+                f"{len(found.items)} entries, closing {found.closing_balance} {found.currency}: {output}"
+            )
+            return
     if as_json:
         print_json(found)
     else:
@@ -55,6 +85,49 @@ def summary(
         print_summary(found)
 
 
+def reconcile(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A camt.053 (ISO 20022) or CSV statement.")],
+    account_id: Annotated[
+        str | None, typer.Option("--account", help="The account it is of, if the file does not name it.")
+    ] = None,
+    days: Annotated[
+        int,
+        typer.Option("--days", min=0, max=10, help="How far apart equal amounts of no common name may be booked."),
+    ] = 0,
+    as_json: JsonOption = False,
+    data: DataOption = DATA,
+) -> None:
+    """Compare a bank's statement with the ledger: matched, missing, differing. Exit code 1 where they differ."""
+    if not file.is_file():
+        raise usage(f"there is no file {file}", as_json)
+
+    async def compared() -> list[Reconciled]:
+        async with open_reader(addresses(data)) as reader:
+
+            async def ask(question: Question[Any]) -> Any:
+                return (await reader.ask(question)).value
+
+            return [await reconciled(one, ask, account_id, days) for one in read_statements(file)]
+
+    found = guarded(as_json, lambda: asyncio.run(compared()))
+    if as_json:
+        print_json(
+            {"agrees": all(one.result.agrees for one in found), "statements": list(map(as_document, found))}
+        )
+    else:
+        for one in found:
+            print_reconciled(one)
+    if not all(one.result.agrees for one in found):
+        raise typer.Exit(REFUSED)
+
+
+def _write(output: Path, content: bytes, as_json: bool) -> None:
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise usage(f"{output} cannot be written: {error.strerror}", as_json) from None
+
+
 def print_statement(found: Statement) -> None:
     """For people."""
     print_lines(f"Statement of {found.account_id}, {_time(found.from_at)} to {_time(found.to_at)}", found.items)
@@ -71,6 +144,33 @@ def print_summary(found: AccountSummary) -> None:
     print_lines("Newest", found.recent)
     rows = [(x.month, x.category, x.entries, x.amount) for x in found.spending]
     print_table("Spent", ["month", "category", "entries", "amount"], rows, right=["entries", "amount"])
+
+
+def print_reconciled(found: Reconciled) -> None:
+    """For people: what does not agree, and how much does."""
+    result, rows = found.result, []
+    for pair in result.differing:
+        rows.append(("differs", *_told(pair.theirs), f"{pair.ours.amount} in the ledger ({pair.ours.entry_id})"))
+    rows += [("missing in the ledger", *_told(entry), "") for entry in result.missing_in_ledger]
+    rows += [("missing on the statement", *_told(entry), entry.entry_id) for entry in result.missing_in_statement]
+    shown, more = rows[:MAX_ROWS], len(rows) - MAX_ROWS
+    title = f"{found.file.statement_id} of {found.account_id}, {_time(found.since)} to {_time(found.until)}"
+    print_table(title, ["", "booked", "amount", "known by", ""], shown, right=["amount"])
+    if more > 0:
+        console.print(f"… and {more} more; --json prints them all")
+    for balance in result.balances:
+        console.print(f"{balance.which} balance {balance.theirs}, {balance.ours} in the ledger")
+    for warning in found.file.warnings:
+        console.print(f"[yellow]warning[/yellow] {escape(str(warning))}", soft_wrap=True)
+    console.print(
+        f"{len(result.matched)} matched, {len(result.differing)} differ, {len(result.missing_in_ledger)} missing "
+        f"in the ledger, {len(result.missing_in_statement)} missing on the statement",
+        soft_wrap=True,
+    )
+
+
+def _told(entry: StatementEntry) -> tuple[object, ...]:
+    return entry.day.isoformat(), entry.amount, ", ".join(entry.known_by[:2])
 
 
 def print_lines(title: str, lines: Sequence[StatementLine]) -> None:

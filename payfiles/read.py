@@ -1,13 +1,16 @@
-"""The way in: a payment file of any format."""
+"""The way in: a payment file of any format, and a statement of any."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from payfiles.camt053 import read_camt053
 from payfiles.csvfile import read_csv
 from payfiles.errors import PaymentFileError
 from payfiles.model import PaymentFile
 from payfiles.pain001 import read_pain001
+from payfiles.statement import StatementFile
+from payfiles.statement_csv import read_statement_csv
 from payfiles.totals import CountPolicy
 
 MAX_BYTES = 50_000_000
@@ -22,15 +25,33 @@ def read_payment_file(
 
     `count_policy`: see `totals.CountPolicy`. Raises PaymentFileError, and then nothing of the file may be used.
     """
+    data, shown = _content(source, name)
+    if _is_xml(data):
+        return read_pain001(data, shown, count_policy)
+    return read_csv(data, shown, count_policy)
+
+
+def read_statements(
+    source: Path | str | bytes, *, name: str | None = None, currency: str = ""
+) -> tuple[StatementFile, ...]:
+    """Read a camt.053 message, which may hold several statements, or a CSV statement.
+
+    `currency`: of CSV lines that say none. Raises PaymentFileError, and then nothing of the file may be used.
+    """
+    data, shown = _content(source, name)
+    if _is_xml(data):
+        return read_camt053(data, shown)
+    return (read_statement_csv(data, shown, currency),)
+
+
+def _content(source: Path | str | bytes, name: str | None) -> tuple[bytes, str]:
     shown = name or ("<input>" if isinstance(source, bytes) else str(source))
     data = source if isinstance(source, bytes) else _bytes_of(Path(source), shown)
     if len(data) > MAX_BYTES:
         raise PaymentFileError("file_too_large", f"larger than {MAX_BYTES // 1_000_000} MB: split it", shown)
     if not data.strip():
         raise PaymentFileError("empty_file", "the file is empty", shown)
-    if _is_xml(data):
-        return read_pain001(data, shown, count_policy)
-    return read_csv(data, shown, count_policy)
+    return data, shown
 
 
 def _bytes_of(path: Path, shown: str) -> bytes:

@@ -22,7 +22,8 @@ LINES: LiteralString = (
 SELECT e.position, e.line, e.recorded_at, e.currency, e.amount, e.balance_after, e.category AS kind,
        COALESCE(p.category, t.category, e.category) AS category, e.counterparty, e.source,
        COALESCE(e.reference, p.reference, t.reference) AS reference, p.description, t.purpose,
-       COALESCE(p.metadata, t.metadata) ->> 'location' AS location, COALESCE(p.tags, t.tags) AS tags
+       COALESCE(p.metadata, t.metadata) ->> 'location' AS location, COALESCE(p.tags, t.tags) AS tags,
+       COALESCE(p.metadata, t.metadata) ->> 'end_to_end_id' AS end_to_end_id
   FROM read.ledger_entries AS e
 """
     + ORDERS
@@ -53,5 +54,6 @@ def line_of(row: Row) -> StatementLine:
         description=row["description"],
         purpose=row["purpose"],
         location=row["location"],
+        end_to_end_id=row["end_to_end_id"],
         tags=tuple(row["tags"] or ()),
     )

@@ -11,7 +11,8 @@ class StatementLine:
     """`amount` is signed; `balance` is the account's after the entry. `source` is the stream that caused it.
 
     `kind` says why money was posted (payment, refund, deposit …), `category` is what the payment or transfer was
-    filed under, and the kind where it has none. `location` is the metadata of that name.
+    filed under, and the kind where it has none. `location` and `end_to_end_id` (from payment files) are the
+    metadata of these names.
     """
 
     position: int
@@ -27,6 +28,7 @@ class StatementLine:
     description: str | None
     purpose: str | None
     location: str | None
+    end_to_end_id: str | None
     tags: tuple[str, ...]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
+from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime, BeforeValidator
 from starlette.responses import Response
 
@@ -15,9 +16,10 @@ from api.call import Reading
 from api.documented import ENTRY, reads
 from api.routes.accounts import AccountId, Cursor, Limit
 from api.strict import StrictRoute
+from commands.statements import MEDIA_TYPES, Format, exported
 from queries.periods import months_back, period
 from queries.statement_results import AccountSummary, Statement
-from queries.statements import MAX_MONTHS, account_statement, account_summary
+from queries.statements import MAX_MONTHS, account_statement, account_summary, whole_statement
 
 router = APIRouter(prefix="/v1/accounts", tags=["statements"], route_class=StrictRoute)
 
@@ -56,6 +58,13 @@ SUMMARY: dict[str, Any] = {
     "recent": [ENTRY],
     "spending": [{"month": "2026-03", "category": "leisure", "entries": 1, "amount": "10.00"}],
 }
+FILES: dict[str, Any] = reads(STATEMENT)[200] | {
+    "description": "The file.",
+    "content": {
+        "text/csv": {"example": "# account=acc-ann currency=EUR …"},
+        "application/xml": {"example": "<Document><BkToCstmrStmt>…</BkToCstmrStmt></Document>"},
+    },
+}
 
 
 @router.get("/{account_id}/statement", response_model=Statement, responses=reads(STATEMENT, 404))
@@ -74,6 +83,28 @@ async def statement(  # noqa: PLR0917 – a query's parameters
     await call.must_own(account_id, None)
     since, until = period(from_, to, utc_now())
     return await call.ask(account_statement(account_id, since, until, limit, cursor))
+
+
+@router.get(
+    "/{account_id}/statement/{form}",
+    response_class=Response,
+    responses={**reads(STATEMENT, 404), 200: FILES},
+)
+async def statement_file(
+    account_id: AccountId,
+    form: Annotated[Format, Path(examples=["csv"])],
+    call: Reading,
+    from_: From = None,
+    to: Instant = None,
+) -> Response:
+    """The whole statement as a file: CSV, or ISO 20022 camt.053.001.08. 422 beyond 20,000 lines."""
+    await call.must_own(account_id, None)
+    since, until = period(from_, to, utc_now())
+    found, headers = await call.found(whole_statement(account_id, since, until))
+    content = await run_in_threadpool(exported, found, form)
+    name = f"{account_id}-{since:%Y%m%d}-{until:%Y%m%d}.{'csv' if form == 'csv' else 'xml'}"
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return Response(content, 200, headers, media_type=MEDIA_TYPES[form])
 
 
 @router.get("/{account_id}/summary", response_model=AccountSummary, responses=reads(SUMMARY, 404))

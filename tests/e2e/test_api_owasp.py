@@ -60,6 +60,8 @@ def test_api1_broken_object_level_authorization(two: TwoUsers) -> None:
         f"/v1/accounts/{bob}",
         f"/v1/accounts/{bob}/entries",
         f"/v1/accounts/{bob}/statement",
+        f"/v1/accounts/{bob}/statement/csv",
+        f"/v1/accounts/{bob}/statement/camt.053",
         f"/v1/accounts/{bob}/summary",
         f"/v1/accounts/{bob}?as_of=2099-01-01T00:00:00Z",
         f"/v1/payments/{payment}",

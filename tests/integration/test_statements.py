@@ -8,20 +8,26 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from commands.statements import Format, exported, reconciled
 from domain import account as account_domain
 from domain.account import Account
 from domain.account_messages import AccountCredited, AccountDebited, AccountEvent, FundsWithdrawn
+from domain.errors import InvalidInput
+from domain.errors import NotFound as NotFoundHere
 from domain.money import Money
 from domain.payment_messages import PaymentInitiated
 from domain.streams import ACCOUNT, category_of
 from domain.transfer_messages import TransferInitiated
 from eventstore.connect import Pool, open_pool
 from eventstore.lookups import Lookups
+from payfiles.model import AccountRef
+from payfiles.read import read_statements
 from projections.builds import create_build
 from projections.catalogue import VIEWS
 from projections.decoding import Dealer, prepare
@@ -29,7 +35,7 @@ from projections.writing import commit
 from queries.catalogue import QUERIES
 from queries.errors import DoesNotAddUp, NotFound, TooLong
 from queries.periods import months_back, period
-from queries.reader import Reader
+from queries.reader import Question, Reader
 from queries.standing import standing_account
 from queries.statement_results import Statement
 from tests.fixtures.histories import START, History, Written
@@ -112,7 +118,7 @@ async def test_any_periods_add_up_and_join(world: World, data: st.DataObject) ->
     """Instants of events, a tick off them, midnights, anything: three of them are two periods side by side."""
     account, currency = data.draw(st.sampled_from(sorted(world.accounts.items())))
     times = sorted({append[0].at for append in world.appends})
-    events = st.integers(0, len(times) - 1).map(times.__getitem__)
+    events = st.integers(0, len(times) - 1).map(lambda number: times[number])
     near = st.builds(lambda at, by: at + by, events, st.sampled_from((-TICK, 0 * TICK, TICK)))
     midnight = events.map(lambda at: datetime(at.year, at.month, at.day, tzinfo=UTC))
     instants = near | midnight | st.sampled_from((BEFORE, AFTER))
@@ -233,6 +239,37 @@ async def test_a_statement_that_does_not_add_up_is_not_given(world: World) -> No
     await world.rig.query(f"DELETE FROM {schema}.ledger_entries WHERE position = {lines[4].position}")  # noqa: S608
     with pytest.raises(DoesNotAddUp):
         await world.statement("a0", BEFORE, AFTER)
+
+
+async def test_a_file_is_compared_with_the_account_it_names(world: World) -> None:
+    """By IBAN and currency, by id, or as told; over the period it states."""
+
+    async def ask(question: Question[Any]) -> Any:
+        return (await world.reader.ask(question)).value
+
+    for account, currency in world.accounts.items():
+        whole = await world.statement(account, BEFORE, AFTER)
+        [file] = read_statements(exported(whole, "csv"))
+        found = await reconciled(file, ask)
+        assert (found.account_id, found.result.agrees) == (account, True), found
+        assert len(found.result.matched) == len(whole.items)
+        part = [line for line in whole.items if line.position % 3]
+        form: Format = "camt.053" if len(currency) == 3 else "csv"
+        [gaps] = read_statements(exported(replace(whole, items=tuple(part)), form))
+        missing = (await reconciled(gaps, ask, account)).result.missing_in_statement
+        assert len(missing) == len(whole.items) - len(part)
+        assert currency == found.file.currency
+    with pytest.raises(NotFoundHere, match="account nobody does not exist"):
+        await reconciled(file, ask, "nobody")
+    unknown = AccountRef("DE89370400440532013000", None, "", "EUR")
+    with pytest.raises(NotFoundHere, match="no account has IBAN DE89370400440532013000 in EUR"):
+        await reconciled(replace(file, account=unknown, currency="EUR"), ask)
+    with pytest.raises(InvalidInput, match="names no account"):
+        await reconciled(replace(file, account=None), ask)
+    with pytest.raises(InvalidInput, match="is in EUR, the statement in JPY"):
+        await reconciled(replace(file, currency="JPY"), ask, "a0")
+    with pytest.raises(InvalidInput, match="states no period"):
+        await reconciled(replace(file, since=None, entries=(), currency="EUR"), ask, "a0")
 
 
 async def test_what_is_too_long_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
