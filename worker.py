@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,9 +18,10 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.batch_items import BatchItemTable
 from activities.batches import BatchActivities
+from activities.breaker import Breaker
 from activities.fraud import FraudActivities
 from activities.payments import PaymentActivities
-from activities.rail import RailActivities, rail_client
+from activities.rail import RAIL_OPEN, RAIL_OPEN_HELP, RailActivities, breakers, rail_client
 from activities.trading import TradingActivities
 from activities.transfers import TransferActivities
 from logs import configure_logging
@@ -65,16 +66,25 @@ def workflow_runner(sandbox: bool) -> WorkflowRunner:
 
 
 def make_worker(
-    client: Client, books: Books, http: httpx.AsyncClient, settings: Settings, extra: Sequence[type] = ()
+    client: Client,
+    books: Books,
+    http: httpx.AsyncClient,
+    settings: Settings,
+    extra: Sequence[type] = (),
+    *,
+    guards: Mapping[str, Breaker] | None = None,
 ) -> Worker:
-    """Everything the worker runs, in one list each. `extra`: further workflows, of a benchmark."""
+    """Everything the worker runs, in one list each. `extra`: further workflows, of a benchmark.
+
+    `guards`: the rails' breakers, where somebody wants to see their state.
+    """
     payments = PaymentActivities(books.ledger, settings)
     transfers = TransferActivities(books.ledger, settings)
     fraud = FraudActivities(books.ledger, settings)
     trading = TradingActivities(books.ledger, settings)
     table = BatchItemTable(books.pool)
     batches = BatchActivities(client, books.ledger, books.store, books.bulk, table, settings)
-    rail = RailActivities(http, settings)
+    rail = RailActivities(http, settings, guards)
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -141,17 +151,26 @@ async def main(settings: Settings) -> None:
         # The SDK's own: workflow and activity latencies, slots in use, sticky cache.
         bind = f"{settings.metrics_host}:{settings.metrics_port}"
         Runtime.set_default(Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=bind))))
+    guards = _observed_breakers(settings)
     client = await connect_temporal()
     async with (
         open_books(settings, "tidemark-worker") as books,
         rail_client() as http,
-        make_worker(client, books, http, settings),
+        make_worker(client, books, http, settings, guards=guards),
     ):
         if settings.ready_file:
             Path(settings.ready_file).touch()
         log.info("worker ready", task_queue=settings.task_queue)
         await stop.wait()
         log.info("worker stopping")
+
+
+def _observed_breakers(settings: Settings) -> dict[str, Breaker]:
+    """The rails' breakers; Prometheus sees them beside the SDK's metrics, by the API's name for it."""
+    if settings.metrics_port is None:
+        return breakers(settings)
+    gauge = Runtime.default().metric_meter.create_gauge(RAIL_OPEN, RAIL_OPEN_HELP)
+    return breakers(settings, lambda rail, closed: gauge.set(0 if closed else 1, {"rail": rail}))
 
 
 if __name__ == "__main__":

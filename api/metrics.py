@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from activities.rail import RAIL_OPEN, RAIL_OPEN_HELP
+
 BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
@@ -23,6 +25,7 @@ class Metrics:
             registry=registry,
         )
         self.in_flight = Gauge("tidemark_http_requests_in_flight", "Requests under way.", registry=registry)
+        self.rail_open = Gauge(RAIL_OPEN, RAIL_OPEN_HELP, ["rail"], registry=registry)
         self.replayed = Counter(
             "tidemark_http_replayed", "Answers given again to a repeated request.", registry=registry
         )

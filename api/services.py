@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
-from activities.rail import rail_client
+from activities.breaker import Breaker
+from activities.rail import breakers, rail_client
 from activities.rates import RateProvider
 from api.auth import Keyring
 from api.first_step import FirstStep
@@ -52,6 +53,8 @@ class Services:
     answers: Answers
     limits: Limits
     metrics: Metrics
+    rails: Mapping[str, Breaker]
+    """Empty where this process has no worker: then it asks no rail."""
     first_step: FirstStep
     positions: Watch[int, int]
     reached: Watch[ViewsAt, int]
@@ -86,9 +89,12 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
             contextlib.AsyncExitStack() as stack,
         ):
             http = await stack.enter_async_context(rail_client())
+            metrics = Metrics(CollectorRegistry())
+            guards: dict[str, Breaker] = {}
             if api.worker:
+                guards = breakers(settings, lambda rail, closed: metrics.rail_open.labels(rail).set(not closed))
                 await stack.enter_async_context(
-                    working(temporal, lambda: make_worker(temporal, books, http, settings))
+                    working(temporal, lambda: make_worker(temporal, books, http, settings, guards=guards))
                 )
             lookups, reader, answers = Lookups(books.pool), Reader(reads), Answers(books.pool)
             stack.push_async_callback(answers.close)
@@ -105,7 +111,8 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
                 keyring=Keyring(books.pool, api.key_cache_s),
                 answers=answers,
                 limits=Limits(api.rate_per_s, api.rate_burst, api.concurrent_per_key, api.concurrent),
-                metrics=Metrics(CollectorRegistry()),
+                metrics=metrics,
+                rails=guards,
                 first_step=first_step,
                 positions=_numbered(lookups, tail),
                 reached=Watch(_reached_by(reader)),

@@ -160,32 +160,37 @@ class TransferWorkflow:
                 await self._pause(order, INQUIRY_LAST)
 
     async def _credit_by_rail(self, order: TransferOrder, rail: str) -> RailOutcome:
-        """Send once, then inquire by the leg's key until the outcome is known. Cancels meanwhile are too late."""
+        """Send once, then inquire by the leg's key until the outcome is known. Cancels meanwhile are too late.
+
+        Where the rail was not asked at all, the same is asked later: what was known of the key is still so.
+        """
         key = f"{workflow.info().workflow_id}:destination:credit"
         credit = RailCredit(
             rail=rail, key=key, account=order.to_account, amount=order.amount, reference=order.reference
         )
-        outcome = await workflow.execute_activity_method(
-            RailActivities.submit_credit, credit, **rail_call(f"credit by rail {rail}")
-        )
-        wait, number = INQUIRY_FIRST, 0
-        while outcome.outcome in ("unknown", "not_received"):
-            number += 1
-            if outcome.outcome == "unknown":
-                unknown = UnknownWish(wish_id=str(number), key=key, reason=outcome.reason)
-                if number == 1:
-                    await self._ledger(TransferActivities.record_unknown, order, unknown)
-                    self._show(order, f"outcome at rail {rail} unknown: {outcome.reason}")
-                await self._pause(order, wait)
-                wait = min(wait * 2, INQUIRY_LAST)
-                outcome = await workflow.execute_activity_method(
-                    RailActivities.inquire_credit, credit, **rail_call(f"inquire at rail {rail}")
-                )
-            else:
-                outcome = await workflow.execute_activity_method(
-                    RailActivities.submit_credit, credit, **rail_call(f"send again to rail {rail}")
-                )
-        return outcome
+        submit, inquire = RailActivities.submit_credit, RailActivities.inquire_credit
+        asking, summary = submit, f"credit by rail {rail}"
+        wait, recorded = INQUIRY_FIRST, False
+        while True:
+            outcome = await workflow.execute_activity_method(asking, credit, **rail_call(summary))
+            match outcome.outcome:
+                case "accepted" | "refused":
+                    return outcome
+                case "not_received":
+                    asking, summary = submit, f"send again to rail {rail}"
+                    continue
+                case "unknown":
+                    asking, summary = inquire, f"inquire at rail {rail}"
+                    if not recorded:
+                        recorded = True
+                        unknown = UnknownWish(wish_id="1", key=key, reason=outcome.reason)
+                        await self._ledger(TransferActivities.record_unknown, order, unknown)
+                        self._show(order, f"outcome at rail {rail} unknown: {outcome.reason}")
+                case "not_asked":
+                    self._show(order, f"not asked for now: {outcome.reason}")
+            # Many wait for the same rail: by chance, not all of them come back at the same second.
+            await self._pause(order, wait * workflow.random().uniform(0.75, 1.0))
+            wait = min(wait * 2, INQUIRY_LAST)
 
     async def _pause(self, order: TransferOrder, wait: timedelta) -> None:
         """Sleep, but answer who asks."""

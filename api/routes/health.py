@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 
+from activities.breaker import State
 from api.call import answer
 from api.own_worker import temporal_answers
 from api.services import Services
@@ -34,12 +35,16 @@ class Lag:
 
 @dataclass(frozen=True)
 class Readiness:
-    """`ready` with both servers there. Lag does not make the API unready: it is told, and reads can wait."""
+    """`ready` with both servers there. Lag does not make the API unready: it is told, and reads can wait. Nor do
+    other banks: `rails` says whether this process asks them (`closed`), leaves them alone (`open`), or tries one
+    (`half_open`).
+    """
 
     status: str
     postgres: bool
     temporal: bool
     lag: Lag | None
+    rails: dict[str, State]
 
 
 class Health:
@@ -48,7 +53,7 @@ class Health:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._until = 0.0
-        self._last = Readiness("unready", postgres=False, temporal=False, lag=None)
+        self._last = Readiness("unready", postgres=False, temporal=False, lag=None, rails={})
 
     async def look(self, services: Services) -> Readiness:
         async with self._lock:
@@ -57,7 +62,8 @@ class Health:
                     self._lag(services), temporal_answers(services.temporal, LOOK_S)
                 )
                 status = "ready" if lag_now is not None and temporal else "unready"
-                self._last = Readiness(status, lag_now is not None, temporal, lag_now)
+                rails = {name: breaker.state for name, breaker in services.rails.items()}
+                self._last = Readiness(status, lag_now is not None, temporal, lag_now, rails)
                 self._until = time.monotonic() + KEPT_S
         return self._last
 
@@ -87,6 +93,7 @@ READY: dict[str, Any] = {
     "postgres": True,
     "temporal": True,
     "lag": {"events": 0, "ms": 0.0, "dead_letters": 0},
+    "rails": {"sepa": "closed"},
 }
 
 
