@@ -28,9 +28,11 @@ demo: $(STAMP)  ## Run real payments and transfers on a local stack and show wha
 up: $(STAMP)  ## Start the local stack (Postgres, Temporal, workers, projector) and keep it up
 	@$(BIN)/python starter.py up
 
+# A file's tests stay together; each process has servers of its own.
+SPREAD ?= --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: $(STAMP)  ## Run every test
 	@$(BIN)/python -m stack.prefetch
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SPREAD)
 
 test-large: $(STAMP)  ## Settle a batch of 100,000 transfers and watch the memory
 	@TIDEMARK_TEST_BATCH_ITEMS=100000 $(BIN)/python -m pytest tests/e2e/test_transfer_batch_large.py
