@@ -46,7 +46,7 @@ class Stretch(BaseModel):
     """Where the batch stands after a stretch. `noted_after`: the batch's version at its start, where items of it
     wait for a saga of their own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     step: BatchStep
     noted_after: int | None = None

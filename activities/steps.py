@@ -18,7 +18,7 @@ from domain.transfer_messages import ResolutionAction
 class Data(BaseModel):
     """`trace` is the traceparent of the request, if any: told to the events, no part of the content."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class PaymentOrder(Data):

@@ -14,7 +14,7 @@ from domain.trade_messages import TradeTerms
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class TradingOrder(_Data):

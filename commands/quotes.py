@@ -22,7 +22,7 @@ from settings import FxSettings
 class QuoteRequest(BaseModel):
     """`amount` is in `from_currency` (sell it) or in `to_currency` (buy it); that side is exact."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     quote_id: Id
     from_currency: str

@@ -26,7 +26,7 @@ from workflows.order import OrderWorkflow
 class InstrumentStep(BaseModel):
     """A share's terms and whether it trades now."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     symbol: str
     name: str

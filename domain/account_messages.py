@@ -17,7 +17,7 @@ Purpose = Literal["transfer", "payment", "fee", "refund", "chargeback", "compens
 class AccountLimits(BaseModel):
     """Screening limits of one account instead of everybody's (see `screening`); None: everybody's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     review_above: Decimal | None = Field(default=None, ge=0)
     velocity_max: int | None = Field(default=None, ge=1, le=64)

@@ -14,7 +14,7 @@ ItemStatus = Literal["completed", "rejected", "started", "compensated", "stuck"]
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class ItemSum(_Value):

@@ -18,7 +18,7 @@ Metadata = dict[Annotated[str, StringConstraints(min_length=1, max_length=50)], 
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Command(_Frozen):

@@ -13,7 +13,7 @@ from domain.money import Money
 class Quote(BaseModel):
     """A promised exchange: the order's amount buys `buys`, until `expires_at`. `rate` is for the record."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     quote_id: Id
     buys: Money

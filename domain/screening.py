@@ -55,7 +55,7 @@ _Score = int
 class ScreeningLimits(BaseModel):
     """When each rule fires. None switches a rule off. Amounts are in major units of any currency."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     review_above: _Major = Field(default=Decimal(10_000), ge=0)
     velocity_max: int | None = Field(default=None, ge=1, le=RECENT_HOLDS)

@@ -12,7 +12,7 @@ from domain.money import Money
 class TradeSide(BaseModel):
     """One of the two: its order, and where it pays or delivers from and receives on. Both accounts are its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     order_id: Id
     user_id: Id
@@ -24,7 +24,7 @@ class TradeSide(BaseModel):
 class TradeTerms(BaseModel):
     """`quantity` shares of `symbol` for `price` each."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     trade_id: Id
     symbol: Id
