@@ -15,7 +15,8 @@ from rich.markup import escape
 from rich.text import Text
 
 from activities.steps import BatchStep
-from cli.output import REFUSED, JsonOption, console, errors, fail, print_json, print_table
+from cli.output import REFUSED, JsonOption, console, errors, fail, print_json, print_table, write_file
+from cli.payment_status import ReportOption, items_of_batch, must_be_possible, write_refusal
 from cli.progress import counting
 from cli.reading import open_reader
 from cli.session import DATA, DataOption, Session, run, usage
@@ -30,6 +31,8 @@ from cli.transfer_batches import (
 )
 from commands.batch import UNSUCCESSFUL, BatchCommands, BatchResult, ItemOutcome
 from commands.batch_accounts import AccountBook
+from commands.payment_status import report as report_of
+from commands.payment_status import report_of_batch
 from commands.transfer_batches import BatchTerms
 from domain.money import Money
 from domain.transfer import TransferStatus
@@ -90,6 +93,7 @@ def batch(
     batch_id: Annotated[
         str | None, typer.Option("--id", help="With --as-one: the batch's id, if not the file's own.")
     ] = None,
+    report: ReportOption = None,
     as_json: JsonOption = False,
     data: DataOption = DATA,
 ) -> None:
@@ -104,10 +108,11 @@ def batch(
         raise usage("NDJSON files, --atomic and --id need --as-one", as_json)
     if as_one and open_missing:
         raise usage("--open-missing is for files that are not run --as-one", as_json)
+    must_be_possible(report, file, as_json)
     if as_one:
-        _as_one(file, accept_count_mismatch, atomic, batch_id, as_json, data)
+        _as_one(file, accept_count_mismatch, atomic, batch_id, report, as_json, data)
         return
-    payments = _read(file, accept_count_mismatch, as_json)
+    payments = _read(file, accept_count_mismatch, report, as_json)
     if not as_json:
         print_heading(payments, file.name)
 
@@ -124,6 +129,8 @@ def batch(
         if begun and end.exit_code != REFUSED and not as_json:
             errors.print("What was started goes on by itself. The same command again takes it up from there.")
         raise
+    if report is not None:
+        write_file(report, report_of(payments, result.outcomes), as_json)
     if as_json:
         print_json(as_document(payments, result))
     else:
@@ -133,9 +140,15 @@ def batch(
 
 
 def _as_one(
-    file: Path, accept_count_mismatch: bool, atomic: bool, batch_id: str | None, as_json: bool, data: Path
+    file: Path,
+    accept_count_mismatch: bool,
+    atomic: bool,
+    batch_id: str | None,
+    report: Path | None,
+    as_json: bool,
+    data: Path,
 ) -> None:
-    payments = None if is_ndjson(file) else _read(file, accept_count_mismatch, as_json)
+    payments = None if is_ndjson(file) else _read(file, accept_count_mismatch, report, as_json)
     if payments is not None and not as_json:
         print_heading(payments, file.name)
 
@@ -148,6 +161,9 @@ def _as_one(
             name, lines = batch_id or id_of_file(payments.message_id), partial(iter, items)
         terms = BatchTerms(batch_id=name, atomic=atomic)
         step = await run_as_one(session, terms, lines, as_json)
+        if report is not None and payments is not None:
+            items_now = await items_of_batch(session, name)
+            write_file(report, report_of_batch(payments, items_now), as_json)
         notes = await session.batches.notes(name)
         return step, [note.model_dump(mode="json") for note in notes]
 
@@ -155,11 +171,12 @@ def _as_one(
     finish(step, notes, as_json)
 
 
-def _read(file: Path, accept_count_mismatch: bool, as_json: bool) -> PaymentFile:
+def _read(file: Path, accept_count_mismatch: bool, report: Path | None, as_json: bool) -> PaymentFile:
     policy: CountPolicy = "trust_sum" if accept_count_mismatch else "strict"
     try:
         return read_payment_file(file, count_policy=policy)
     except PaymentFileError as refusal:
+        write_refusal(report, file, refusal, as_json)
         hint = ""
         if not accept_count_mismatch and _only_the_count_is_wrong(file):
             hint = " (its control sum is right: --accept-count-mismatch takes it all the same)"

@@ -149,5 +149,5 @@ async def perform(
         console.print(f"and a payment file of {file.count} transfers: {path.name}")
     batch = await launch(session, file, open_missing=True, in_flight=IN_FLIGHT, quiet=quiet)
     took_s = time.monotonic() - started
-    aftermath = await look_around(session, played)
+    aftermath = await look_around(session, played, cast.person("lena", "EUR"))
     return DemoResult(cast.run, seed, session.info, path.name, played, file, batch, took_s, aftermath)

@@ -7,6 +7,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cli.operate import print_lag
 from cli.output import console, print_table
 from cli.reading import open_reader
 from cli.session import DATA, Session
+from cli.statements import print_lines, print_sums
 from cli.timeline import print_timeline, wire
 from commands.batch import BatchResult
 from demo.acts import Played
@@ -28,7 +30,10 @@ from eventstore.events import RecordedEvent
 from operations.audit import Audit
 from payfiles.model import PaymentFile
 from queries.operations import conservation, lag
+from queries.periods import months_back
 from queries.results import Conservation, ViewLag
+from queries.statement_results import AccountSummary, Statement
+from queries.statements import account_summary, whole_statement
 from stack import StackInfo
 
 SHOWN = (
@@ -40,6 +45,7 @@ SHOWN = (
 VIEWS_WAIT_S = 30.0
 POLL_S = 0.1
 READ_BATCH = 1000
+NEWEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class Aftermath:
     lag: tuple[ViewLag, ...]
     sums: tuple[Conservation, ...]
     audit: Audit
+    statement: Statement
+    summary: AccountSummary
 
     @property
     def views_agree(self) -> bool:
@@ -100,8 +108,8 @@ class DemoResult:
         return not self.unplanned and paid and right
 
 
-async def look_around(session: Session, played: Sequence[Played]) -> Aftermath:
-    """Waits for the views, reads the log once from its beginning, picks the time lines."""
+async def look_around(session: Session, played: Sequence[Played], account_id: str) -> Aftermath:
+    """Waits for the views, reads the log once from its beginning, picks the time lines and one account."""
     views, sums = await _once_caught_up(session)
     audit, position = Audit(), 0
     while events := await session.books.store.read(position, READ_BATCH):
@@ -115,7 +123,11 @@ async def look_around(session: Session, played: Sequence[Played]) -> Aftermath:
         if act is not None:
             stream = stream_of(act.subject_id)
             timelines[f"{kind} {act.subject_id}"] = await session.books.store.load(stream)
-    return Aftermath(timelines, views, sums, audit)
+    now = datetime.now(UTC)
+    async with open_reader(session.info) as reader:
+        statement = (await reader.ask(whole_statement(account_id, now - timedelta(days=1), now))).value
+        summary = (await reader.ask(account_summary(account_id, months_back(now, 1)))).value
+    return Aftermath(timelines, views, sums, audit, statement, summary)
 
 
 async def _once_caught_up(session: Session) -> tuple[tuple[ViewLag, ...], tuple[Conservation, ...]]:
@@ -142,6 +154,8 @@ def print_report(result: DemoResult, data: Path, stays_up: bool) -> None:
     for title, events in result.aftermath.timelines.items():
         console.print()
         print_timeline(title, events)
+    console.print()
+    _print_statement(result.aftermath)
     console.print()
     print_lag(result.aftermath.lag)
     console.print()
@@ -176,6 +190,14 @@ def _print_sums(played: Sequence[Played]) -> None:
     ]
     print_table("Summary", ["kind", "ended", "count", "amounts"], rows, right=["count"])
     console.print()
+
+
+def _print_statement(aftermath: Aftermath) -> None:
+    """One account: its period in a line, its newest entries, and where the money went."""
+    print_lines(f"Statement of {aftermath.statement.account_id}, the newest", aftermath.summary.recent[:NEWEST])
+    print_sums(aftermath.statement)
+    spent = ", ".join(f"{line.category} {line.amount}" for line in aftermath.summary.spending)
+    console.print(f"spent in {datetime.now(UTC):%B} on: {escape(spent)}")
 
 
 def _amounts(sums: Counter[str]) -> str:
@@ -271,5 +293,7 @@ def as_document(result: DemoResult) -> dict[str, Any]:
         ],
         "conservation": [total.wire(currency) for currency, total in after.audit.conservation().items()],
         "findings": [asdict(finding) for finding in after.audit.findings],
+        "statement": after.statement,
+        "spending": after.summary.spending,
         "temporal_ui": result.info.temporal_ui or None,
     }

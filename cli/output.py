@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 refused by the domain, 2 usage, 3 a part is unreachable.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -74,6 +75,14 @@ def fail(code: str, message: str, exit_code: int, as_json: bool, field: str | No
     else:
         errors.print(f"[red]{code}[/red]: {escape(message)}", soft_wrap=True)
     return typer.Exit(exit_code)
+
+
+def write_file(path: Path, content: bytes, as_json: bool) -> None:
+    """A file that a command was asked for."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise fail("cannot_write", f"{path} cannot be written: {error.strerror}", USAGE, as_json) from None
 
 
 def invalid(error: ValidationError) -> tuple[str, str | None]:

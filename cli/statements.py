@@ -12,11 +12,10 @@ import typer
 from rich.markup import escape
 
 from cli.arguments import AccountArgument, FromOption, ToOption
-from cli.output import REFUSED, JsonOption, console, print_fields, print_json, print_table
+from cli.output import REFUSED, JsonOption, console, print_fields, print_json, print_table, write_file
 from cli.reading import open_reader, run_query
 from cli.session import DATA, DataOption, addresses, guarded, usage
-from commands.statements import MEDIA_TYPES, Format, Reconciled, as_document, exported, reconciled
-from payfiles.read import read_statements
+from commands.statements import MEDIA_TYPES, Format, Reconciled, as_document, exported, reconciled_file
 from payfiles.statement import StatementEntry
 from queries.periods import months_back, period
 from queries.reader import Question
@@ -57,7 +56,7 @@ def statement(
     found = run_query(data, as_json, whole_statement(account_id, start, end))
     if output is not None:
         content = guarded(as_json, lambda: exported(found, cast("Format", form)))
-        _write(output, content, as_json)
+        write_file(output, content, as_json)
         if not as_json:
             console.print(
                 f"{len(found.items)} entries, closing {found.closing_balance} {found.currency}: {output}"
@@ -107,7 +106,7 @@ def reconcile(
             async def ask(question: Question[Any]) -> Any:
                 return (await reader.ask(question)).value
 
-            return [await reconciled(one, ask, account_id, days) for one in read_statements(file)]
+            return await reconciled_file(file, ask, account_id, days)
 
     found = guarded(as_json, lambda: asyncio.run(compared()))
     if as_json:
@@ -121,16 +120,14 @@ def reconcile(
         raise typer.Exit(REFUSED)
 
 
-def _write(output: Path, content: bytes, as_json: bool) -> None:
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise usage(f"{output} cannot be written: {error.strerror}", as_json) from None
-
-
 def print_statement(found: Statement) -> None:
     """For people."""
     print_lines(f"Statement of {found.account_id}, {_time(found.from_at)} to {_time(found.to_at)}", found.items)
+    print_sums(found)
+
+
+def print_sums(found: Statement) -> None:
+    """A whole period in one line."""
     console.print(
         f"opening {found.opening_balance} + {found.credits} ({found.credit_count}) − {found.debits} "
         f"({found.debit_count}) = closing {found.closing_balance} {found.currency}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from activities.ledger import utc_now
@@ -12,12 +13,14 @@ from domain.errors import InvalidInput, NotFound
 from domain.money import Money
 from payfiles.camt053_write import statement_id, write_camt053
 from payfiles.model import AccountRef
+from payfiles.read import read_statements
 from payfiles.reconcile import Pair, Reconciliation, reconcile
 from payfiles.statement import StatementEntry, StatementFile
 from payfiles.statement_csv import write_statement_csv
 from queries.accounts import find_account_by_iban, get_account
 from queries.errors import NotFound as Missing
 from queries.reader import Question
+from queries.results import AccountView
 from queries.statement_results import Statement, StatementLine
 from queries.statements import whole_statement
 
@@ -134,10 +137,16 @@ async def reconciled(file: StatementFile, ask: Ask, account_id: str | None = Non
     return Reconciled(file, account.account_id, since, until, reconcile(file, ours, days))
 
 
-async def _account(file: StatementFile, ask: Ask, account_id: str | None) -> Any:
+async def reconciled_file(path: Path, ask: Ask, account_id: str | None = None, days: int = 0) -> list[Reconciled]:
+    """Every statement of a file. Raises PaymentFileError besides."""
+    currency = "" if account_id is None else (await _existing(account_id, ask)).currency
+    return [await reconciled(file, ask, account_id, days) for file in read_statements(path, currency=currency)]
+
+
+async def _account(file: StatementFile, ask: Ask, account_id: str | None) -> AccountView:
     named = account_id or (file.account.other if file.account else None)
     if named is None and file.account is not None and file.account.iban is not None:
-        found = await ask(find_account_by_iban(file.account.iban, file.currency or None))
+        found: AccountView | None = await ask(find_account_by_iban(file.account.iban, file.currency or None))
         if found is None:
             message = f"no account has IBAN {file.account.iban} in {file.currency}: name the account it is of"
             raise NotFound("account_not_found", message, "account_id")
@@ -146,7 +155,12 @@ async def _account(file: StatementFile, ask: Ask, account_id: str | None) -> Any
         raise InvalidInput(
             "account_missing", "the statement names no account: name the one it is of", "account_id"
         )
+    return await _existing(named, ask)
+
+
+async def _existing(account_id: str, ask: Ask) -> AccountView:
     try:
-        return await ask(get_account(named))
+        found: AccountView = await ask(get_account(account_id))
+        return found
     except Missing as missing:
         raise NotFound("account_not_found", str(missing), "account_id") from None

@@ -18,7 +18,7 @@ from commands.running import result_of
 from commands.trading import MarketCommands, OrderCommands
 from commands.transfers import TransferCommands
 from demo.bank import OtherBank
-from demo.cast import Cast
+from demo.cast import CATEGORIES, Cast
 from domain.fraud_case import CaseStatus, FraudCase
 from domain.money import Money
 from domain.quote_messages import Quote
@@ -109,6 +109,11 @@ class Act:
     target: str
     ends: str
     play: Play
+
+    @property
+    def category(self) -> str:
+        """What it is filed under: the shop's trade, or friends."""
+        return CATEGORIES.get(self.target.partition("-")[0], "friends")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from domain.money import Money
 
 PEOPLE = ("lena", "omar", "yuki", "bo")
 SHOPS = ("bakery", "books")
+CATEGORIES = {"bakery": "food", "books": "books"}
 CURRENCIES = {"EUR": 50, "USD": 25, "JPY": 15, "KWD": 10}
 """Currency → how often it comes up, in percent."""
 

@@ -35,7 +35,9 @@ def _order(
             "quote": quote,
             "expires_in_s": expires_in_s,
             "description": act.title,
+            "category": act.category,
             "tags": ("demo",),
+            "metadata": {"location": "Hamburg"},
             "actor": ACTOR,
         }
     )

@@ -25,6 +25,7 @@ def _order(act: Act, quote: Quote | None = None) -> TransferOrder:
         amount=act.amount,
         quote=quote,
         reference=act.title,
+        category=act.category,
         actor=ACTOR,
     )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from lxml import etree
 
 from domain.money import Money
+from payfiles.element import add, new_document, written, zulu
 from payfiles.errors import PaymentFileError
 from payfiles.ids import NOT_PROVIDED, transfer_id
 from payfiles.model import AccountRef
@@ -19,7 +20,6 @@ ISSUER = "Tidemark"
 MAX_ID, MAX_ACCOUNT, MAX_NAME, MAX_TEXT, MAX_INFO = 35, 34, 140, 140, 500
 
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_camt053(statement: StatementFile, created_at: datetime) -> bytes:
@@ -33,37 +33,29 @@ def write_camt053(statement: StatementFile, created_at: datetime) -> bytes:
     assert opening is not None and closing is not None  # noqa: PT018
     if _CURRENCY.fullmatch(statement.currency) is None:
         raise _cannot(f"{statement.currency} is no ISO 4217 currency, and camt.053 knows no other", account)
-    document = etree.Element(f"{{{NAMESPACE}}}Document", nsmap={None: NAMESPACE})  # type: ignore[dict-item]  # stubs lack None
+    document = new_document(NAMESPACE)
     message = add(document, "BkToCstmrStmt")
     header = add(message, "GrpHdr")
     add(header, "MsgId", statement.statement_id)
-    add(header, "CreDtTm", _time(created_at))
+    add(header, "CreDtTm", zulu(created_at))
     body = add(message, "Stmt")
     add(body, "Id", statement.statement_id)
-    add(body, "CreDtTm", _time(created_at))
+    add(body, "CreDtTm", zulu(created_at))
     period = add(body, "FrToDt")
-    add(period, "FrDtTm", _time(since))
-    add(period, "ToDtTm", _time(until))
+    add(period, "FrDtTm", zulu(since))
+    add(period, "ToDtTm", zulu(until))
     _add_account(body, account)
     _add_balance(body, "OPBD", opening, since)
     _add_balance(body, "CLBD", closing, until)
     _add_summary(body, statement.entries)
     for entry in statement.entries:
         _add_entry(body, entry)
-    return etree.tostring(document, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return written(document)
 
 
 def statement_id(account_id: str, since: datetime, until: datetime) -> str:
     """The same for the same period of the same account; at most 35 characters."""
     return transfer_id(account_id, "stm", since.isoformat(), until.isoformat())[:MAX_ID]
-
-
-def add(parent: etree._Element, tag: str, text: str | None = None, limit: int | None = None) -> etree._Element:
-    """A new last child in the parent's namespace. What XML cannot hold becomes U+FFFD."""
-    element = etree.SubElement(parent, f"{{{etree.QName(parent).namespace}}}{tag}")
-    if text is not None:
-        element.text = _NOT_XML.sub("\ufffd", text)[:limit]
-    return element
 
 
 def _add_account(body: etree._Element, account: AccountRef) -> None:
@@ -84,7 +76,7 @@ def _add_balance(body: etree._Element, code: str, balance: Money, at: datetime) 
     node = add(body, "Bal")
     add(add(add(node, "Tp"), "CdOrPrtry"), "Cd", code)
     _add_amount(node, balance)
-    add(add(node, "Dt"), "DtTm", _time(at))
+    add(add(node, "Dt"), "DtTm", zulu(at))
 
 
 def _add_summary(body: etree._Element, entries: Iterable[StatementEntry]) -> None:
@@ -105,7 +97,7 @@ def _add_entry(body: etree._Element, entry: StatementEntry) -> None:
     _add_amount(node, entry.amount)
     add(add(node, "Sts"), "Cd", "BOOK")
     for tag in ("BookgDt", "ValDt"):
-        add(add(node, tag), "DtTm", _time(entry.booked))
+        add(add(node, tag), "DtTm", zulu(entry.booked))
     add(node, "AcctSvcrRef", entry.entry_id)
     code = add(add(node, "BkTxCd"), "Prtry")
     add(code, "Cd", entry.kind, MAX_ID)
@@ -146,10 +138,6 @@ def _add_amount(node: etree._Element, money: Money) -> None:
     """Its size, and which way it goes; nothing is a credit, by the format's custom."""
     add(node, "Amt", money.with_minor(abs(money.minor)).amount).set("Ccy", money.currency)
     add(node, "CdtDbtInd", "DBIT" if money.minor < 0 else "CRDT")
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _cannot(message: str, account: AccountRef) -> PaymentFileError:

@@ -61,6 +61,15 @@ def read_pain001(data: bytes, name: str, count_policy: CountPolicy = "strict") -
     return assemble(items, name, message_id=message_id, created_at=created_at, form=form, warnings=warnings)
 
 
+def header_of(data: bytes, name: str) -> tuple[str, str, datetime | None]:
+    """Message id, format and time of a message that need not be right otherwise. Raises PaymentFileError."""
+    message, form = _message_of(parse_xml(data, name), name)
+    header = message.find("GrpHdr")
+    if header is None:
+        raise message.error("missing_element", "GrpHdr is missing; the format requires it")
+    return header.required("MsgId"), form, _moment(header)
+
+
 def _refuse_too_many(message: Node, name: str) -> None:
     count = message.count("PmtInf/CdtTrfTxInf")
     if count > MAX_ITEMS:

@@ -26,7 +26,7 @@ def read_payment_file(
     `count_policy`: see `totals.CountPolicy`. Raises PaymentFileError, and then nothing of the file may be used.
     """
     data, shown = _content(source, name)
-    if _is_xml(data):
+    if is_xml(data):
         return read_pain001(data, shown, count_policy)
     return read_csv(data, shown, count_policy)
 
@@ -39,7 +39,7 @@ def read_statements(
     `currency`: of CSV lines that say none. Raises PaymentFileError, and then nothing of the file may be used.
     """
     data, shown = _content(source, name)
-    if _is_xml(data):
+    if is_xml(data):
         return read_camt053(data, shown)
     return (read_statement_csv(data, shown, currency),)
 
@@ -63,7 +63,7 @@ def _bytes_of(path: Path, shown: str) -> bytes:
         raise PaymentFileError("cannot_read", f"cannot be read: {reason}", shown) from None
 
 
-def _is_xml(data: bytes) -> bool:
+def is_xml(data: bytes) -> bool:
     """Its first visible character is `<`, in whatever encoding."""
     start = data[:200]
     for mark in _MARKS:

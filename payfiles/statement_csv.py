@@ -20,6 +20,7 @@ from domain.errors import DomainError
 from domain.money import Money
 from payfiles import amounts, iban
 from payfiles.csvlines import decode
+from payfiles.element import zulu
 from payfiles.errors import Findings, PaymentFileError
 from payfiles.model import AccountRef
 from payfiles.statement import MAX_ENTRIES, WRONG_SUM, StatementEntry, StatementFile, adds_up
@@ -39,8 +40,8 @@ def write_statement_csv(statement: StatementFile) -> bytes:
         "statement": statement.statement_id,
         "account": statement.account.identifier,
         "currency": statement.currency,
-        "from": statement.since and _time(statement.since),
-        "to": statement.until and _time(statement.until),
+        "from": statement.since and zulu(statement.since),
+        "to": statement.until and zulu(statement.until),
         "opening_balance": statement.opening and statement.opening.amount,
         "closing_balance": statement.closing and statement.closing.amount,
     }
@@ -54,7 +55,7 @@ def write_statement_csv(statement: StatementFile) -> bytes:
         more = (entry.purpose, entry.location, ", ".join(entry.tags), entry.end_to_end_id, entry.source)
         balance = entry.balance.amount if entry.balance else ""
         money = (entry.amount.amount, entry.amount.currency, balance)
-        lines.writerow((entry.entry_id, _time(entry.booked), *money, *map(_harmless, (*texts, *more))))
+        lines.writerow((entry.entry_id, zulu(entry.booked), *money, *map(_harmless, (*texts, *more))))
     return out.getvalue().encode()
 
 
@@ -184,10 +185,6 @@ def _instant(text: str, location: str) -> datetime:
         message = f"{text[:40]!r} is no day like 2026-01-31 and no time like 2026-01-31T12:00:00Z"
         raise PaymentFileError("invalid_date", message, location) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _harmless(text: str) -> str:

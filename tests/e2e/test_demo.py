@@ -42,6 +42,8 @@ def test_it_shows_what_was_promised_and_ends_by_itself(first: Said, data: Path) 
         "CreditRefused",
         "TransferCompensated",
         "sold in two parts, delivered against payment",
+        "Statement of lena-EUR-",
+        "spent in ",
         "Lag of the views",
         "Conservation, counted from the whole log",
         "100 payments, transfers and orders in ",
@@ -73,6 +75,8 @@ def test_it_runs_again_on_the_same_data(first: Said, data: Path) -> None:
     assert all(float(line["difference"]) == 0 for line in again["conservation"])
     assert len(again["lag"]) >= 8
     assert all(view["lag_events"] == 0 for view in again["lag"])
+    assert again["statement"]["debit_count"] > 0
+    assert {line["category"] for line in again["spending"]} <= {"food", "books", "friends", "transfer"}
     in_suspense = {line["currency"]: line["in_suspense"] for line in again["conservation"]}
     assert float(in_suspense["EUR"]) > 0, "each run leaves one stuck transfer for its user to resolve"
 

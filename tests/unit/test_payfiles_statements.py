@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,8 @@ from payfiles.statement_csv import write_statement_csv
 from tests.fixtures.processes import ROOT
 
 SCHEMAS = ROOT / "tests" / "fixtures" / "schemas"
-SAMPLE = Path("/work/shared/data/iso20022/camt.053-fi-sample.xml")
+SHARED = Path(os.environ.get("TIDEMARK_SHARED_DATA", ROOT.parent / "shared" / "data"))
+SAMPLE = SHARED / "iso20022" / "camt.053-fi-sample.xml"
 START = datetime(2026, 3, 1, tzinfo=UTC)
 CREATED = datetime(2026, 4, 1, 6, tzinfo=UTC)
 IBAN = "DE89370400440532013000"
@@ -128,7 +130,7 @@ def test_what_camt053_has_no_room_for_is_refused() -> None:
         write_camt053(replace(_two(), account=AccountRef(None, "a" * 35, "", "EUR")), CREATED)
 
 
-@pytest.mark.skipif(not SAMPLE.exists(), reason="the banks' sample files are not beside this checkout")
+@pytest.mark.skipif(not SAMPLE.exists(), reason="the banks' samples are not here; see TIDEMARK_SHARED_DATA")
 def test_a_banks_own_sample_is_read_whole() -> None:
     assert _schema("02").validate(etree.parse(SAMPLE))
     [read] = read_statements(SAMPLE)
