@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
+from collecting import spare_what_stays
 from eventstore.connect import Pool, open_pool
 from eventstore.errors import StoreUnavailable
 from eventstore.sequencer import Sequencer
@@ -44,6 +45,7 @@ async def main(settings: Settings) -> None:
     pool = await _open(url, stop)
     if pool is None:
         return
+    spare_what_stays()
     connect = connector(url)
     async with pool, Tail(url, "tidemark-projector-tail") as tail, asyncio.TaskGroup() as tasks:
         runner = Runner(list(VIEWS.values()), connect, EventStore(pool), tail.wait)

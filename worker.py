@@ -24,6 +24,7 @@ from activities.payments import PaymentActivities
 from activities.rail import RAIL_OPEN, RAIL_OPEN_HELP, RailActivities, breakers, rail_client
 from activities.trading import TradingActivities
 from activities.transfers import TransferActivities
+from collecting import spare_what_stays
 from logs import configure_logging
 from settings import Settings
 from wiring import Books, connect_temporal, leave, open_books
@@ -160,6 +161,7 @@ async def main(settings: Settings) -> None:
     ):
         if settings.ready_file:
             Path(settings.ready_file).touch()
+        spare_what_stays()
         log.info("worker ready", task_queue=settings.task_queue)
         await stop.wait()
         log.info("worker stopping")

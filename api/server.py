@@ -15,6 +15,7 @@ import uvicorn
 from api.app import serve
 from api.connections import BoundedConnection
 from api.services import open_services
+from collecting import spare_what_stays
 from settings import Settings
 
 BACKLOG = 2048
@@ -58,6 +59,7 @@ async def run(settings: Settings, temporal_address: str | None = None) -> None:
             loop.add_signal_handler(number, server.handle_exit, number, None)
         with _listening(api.host, api.port) as listener:
             host, port = listener.getsockname()[:2]
+            spare_what_stays()
             told = asyncio.create_task(_say_ready(server, settings, f"http://{host}:{port}"))
             await server.serve(sockets=[listener])
             told.cancel()

@@ -17,6 +17,7 @@ from activities.codec import DomainCodec
 from benchmarks.payments_log import PaymentsLog
 from benchmarks.peers.serving import serve_async
 from benchmarks.stand import as_app, as_projector, as_reader
+from collecting import spare_what_stays
 from domain.account_messages import Deposit, OpenAccount
 from domain.leg import Leg
 from domain.money import Money
@@ -156,6 +157,7 @@ async def main(admin: str) -> None:
         await open_pool(as_reader(admin), application_name="tidemark-benchmark-reads", max_size=1) as reads,
     ):
         log = LogSide(admin, EventStore(pool), Reader(reads))
+        spare_what_stays()  # as the processes do that this stands for
         names = ("pairs", "batches", "fill", "number_all", "forget_views", "catch_up", "conserved", "questions")
         await serve_async(**{name: getattr(log, name) for name in names})
 
