@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     """After that a fraud case that nobody decided is escalated."""
     batch_chunk: int = Field(default=1000, ge=1, le=10_000)
     """Items of a batch in one append: more are faster, fewer disturb others less."""
+    standing_order_grace_s: int = Field(default=3600, ge=0)
+    """A standing order that skips missed runs takes one for missed when it is later than that."""
     trading_day_ends: time = time(0, 0)
     """When DAY orders expire, in UTC."""
 

@@ -22,6 +22,7 @@ from activities.breaker import Breaker
 from activities.fraud import FraudActivities
 from activities.payments import PaymentActivities
 from activities.rail import RAIL_OPEN, RAIL_OPEN_HELP, RailActivities, breakers, rail_client
+from activities.standing_orders import StandingOrderActivities
 from activities.trading import TradingActivities
 from activities.transfers import TransferActivities
 from collecting import spare_what_stays
@@ -32,6 +33,7 @@ from workflows.after_payment import DisputeWorkflow, RefundWorkflow
 from workflows.fraud_case import FraudCaseWorkflow
 from workflows.order import OrderWorkflow
 from workflows.payment import PaymentWorkflow
+from workflows.standing_order import StandingOrderRunWorkflow
 from workflows.transfer import TransferWorkflow
 from workflows.transfer_batch import BatchTransferWorkflow
 
@@ -54,6 +56,7 @@ WORKFLOWS: list[type] = [
     FraudCaseWorkflow,
     BatchTransferWorkflow,
     OrderWorkflow,
+    StandingOrderRunWorkflow,
 ]
 
 
@@ -83,6 +86,7 @@ def make_worker(
     transfers = TransferActivities(books.ledger, settings)
     fraud = FraudActivities(books.ledger, settings)
     trading = TradingActivities(books.ledger, settings)
+    standing_orders = StandingOrderActivities(client, books.ledger, settings)
     table = BatchItemTable(books.pool)
     batches = BatchActivities(client, books.ledger, books.store, books.bulk, table, settings)
     rail = RailActivities(http, settings, guards)
@@ -126,6 +130,8 @@ def make_worker(
             trading.look_at_order,
             trading.settle_trade,
             trading.bust_trade,
+            standing_orders.make_run,
+            standing_orders.follow_order,
             batches.advance_batch,
             batches.hand_over_items,
             batches.pause_batch,

@@ -15,7 +15,20 @@ from domain.leg import AnyEvent, State
 from domain.order import Order
 from domain.payment import Payment
 from domain.quote import IssuedQuote
-from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, QUOTE, TRADE, TRANSFER, category_of
+from domain.standing_order import StandingOrder
+from domain.streams import (
+    ACCOUNT,
+    BATCH,
+    BOOK,
+    FRAUD_CASE,
+    ORDER,
+    PAYMENT,
+    QUOTE,
+    STANDING_ORDER,
+    TRADE,
+    TRANSFER,
+    category_of,
+)
 from domain.trade import Trade
 from domain.transfer import Transfer
 from eventstore.events import NewEvent, RecordedEvent
@@ -30,6 +43,7 @@ _STATES: dict[str, TypeAdapter[State]] = {
     BOOK: TypeAdapter(OrderBook),
     TRADE: TypeAdapter(Trade),
     QUOTE: TypeAdapter(IssuedQuote),
+    STANDING_ORDER: TypeAdapter(StandingOrder),
 }
 
 

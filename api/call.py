@@ -20,6 +20,7 @@ from api.services import Services
 from commands.accounts import AccountCommands
 from commands.payments import PaymentCommands
 from commands.quotes import QuoteCommands
+from commands.standing_orders import StandingOrderCommands
 from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
@@ -86,6 +87,10 @@ class Call:
     @property
     def market(self) -> MarketCommands:
         return MarketCommands(self.services.books.ledger, self.who.actor, trace=self.trace)
+
+    @property
+    def standing_orders(self) -> StandingOrderCommands:
+        return StandingOrderCommands(self.services.temporal, self.services.books.ledger, self.services.settings)
 
     @property
     def batches(self) -> TransferBatchCommands:

@@ -24,6 +24,7 @@ _TAGS: Final = (
     ("accounts", "Accounts and their statements."),
     ("payments", "Authorise, capture, cancel, refund, dispute."),
     ("transfers", "Transfers between accounts, as sagas with compensation."),
+    ("standing orders", "Transfers by a timetable, or once at a later time."),
     ("fraud", "Fraud cases, risk profiles, rule hit rates and limits of accounts: for operators."),
     ("trading", "Orders, books, trades and the shares that are listed."),
     ("transfer batches", "Many transfers as one, each with its own outcome, or all or none."),

@@ -27,6 +27,7 @@ from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.running import NoAnswer
+from commands.standing_orders import StandingOrderCommands
 from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
@@ -79,6 +80,10 @@ class Session:
     @property
     def orders(self) -> OrderCommands:
         return OrderCommands(self.temporal, self.books.ledger, self.settings)
+
+    @property
+    def standing_orders(self) -> StandingOrderCommands:
+        return StandingOrderCommands(self.temporal, self.books.ledger, self.settings)
 
     @property
     def market(self) -> MarketCommands:

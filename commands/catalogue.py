@@ -13,6 +13,7 @@ from commands.dead_letters import retry
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.quotes import QuoteCommands
+from commands.standing_orders import StandingOrderCommands
 from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
@@ -37,6 +38,11 @@ COMMANDS: Mapping[str, Callable[..., Awaitable[Any]]] = {
     "cancel_transfer": TransferCommands.cancel,
     "review_transfer": TransferCommands.review,
     "resolve_transfer": TransferCommands.resolve,
+    "create_standing_order": StandingOrderCommands.create,
+    "pause_standing_order": StandingOrderCommands.pause,
+    "resume_standing_order": StandingOrderCommands.resume,
+    "skip_run": StandingOrderCommands.skip,
+    "cancel_standing_order": StandingOrderCommands.cancel,
     "open_fraud_case": FraudCommands.open,
     "assign_fraud_case": FraudCommands.assign,
     "note_fraud_case": FraudCommands.note,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from domain import account, batch, book, fraud_case, order, payment, quote, trade, transfer
+from domain import account, batch, book, fraud_case, order, payment, quote, standing_order, trade, transfer
 from domain.account_messages import AccountEvent
 from domain.batch_messages import BatchEvent
 from domain.book_messages import BookEvent
@@ -20,7 +20,20 @@ from domain.model import Event
 from domain.order_messages import OrderEvent
 from domain.payment_messages import PaymentEvent
 from domain.quote_messages import QuoteEvent
-from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, QUOTE, TRADE, TRANSFER, category_of
+from domain.standing_order_messages import StandingOrderEvent
+from domain.streams import (
+    ACCOUNT,
+    BATCH,
+    BOOK,
+    FRAUD_CASE,
+    ORDER,
+    PAYMENT,
+    QUOTE,
+    STANDING_ORDER,
+    TRADE,
+    TRANSFER,
+    category_of,
+)
 from domain.trade_messages import TradeEvent
 from domain.transfer_messages import TransferEvent
 
@@ -39,6 +52,7 @@ EVENTS: Mapping[str, Mapping[str, type[Event]]] = {
         (BOOK, BookEvent),
         (TRADE, TradeEvent),
         (QUOTE, QuoteEvent),
+        (STANDING_ORDER, StandingOrderEvent),
     )
 }
 """Category → event type → class."""
@@ -78,6 +92,7 @@ INITIAL: Mapping[str, Callable[[], State]] = {
     BOOK: book.initial,
     TRADE: trade.initial,
     QUOTE: quote.initial,
+    STANDING_ORDER: standing_order.initial,
 }
 EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
     ACCOUNT: account.evolve,
@@ -89,6 +104,7 @@ EVOLVE: Mapping[str, Callable[[Any, Any], State]] = {
     BOOK: book.evolve,
     TRADE: trade.evolve,
     QUOTE: quote.evolve,
+    STANDING_ORDER: standing_order.evolve,
 }
 STATE_VERSION: Mapping[str, int] = {
     ACCOUNT: 2,
@@ -100,6 +116,7 @@ STATE_VERSION: Mapping[str, int] = {
     BOOK: 1,
     TRADE: 1,
     QUOTE: 1,
+    STANDING_ORDER: 1,
 }
 """Raised when a state's fields change: older snapshots are then ignored and rebuilt."""
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import reduce
 from typing import TypeVar
 
-from domain import account, batch, book, fraud_case, order, payment, quote, trade, transfer
+from domain import account, batch, book, fraud_case, order, payment, quote, standing_order, trade, transfer
 from domain.account import Account
 from domain.account_messages import AccountCommand, AccountEvent
 from domain.batch import Batch
@@ -27,6 +27,8 @@ from domain.payment import Payment
 from domain.payment_messages import PaymentCommand, PaymentEvent
 from domain.quote import IssuedQuote
 from domain.quote_messages import QuoteCommand, QuoteEvent
+from domain.standing_order import StandingOrder
+from domain.standing_order_messages import StandingOrderCommand, StandingOrderEvent
 from domain.streams import (
     account_stream,
     batch_stream,
@@ -35,6 +37,7 @@ from domain.streams import (
     order_stream,
     payment_stream,
     quote_stream,
+    standing_order_stream,
     trade_stream,
     transfer_stream,
 )
@@ -43,7 +46,7 @@ from domain.trade_messages import TradeCommand, TradeEvent
 from domain.transfer import Transfer
 from domain.transfer_messages import TransferCommand, TransferEvent
 
-State = Account | Payment | Transfer | FraudCase | Batch | Order | OrderBook | Trade | IssuedQuote
+State = Account | Payment | Transfer | FraudCase | Batch | Order | OrderBook | Trade | IssuedQuote | StandingOrder
 AnyEvent = (
     AccountEvent
     | PaymentEvent
@@ -54,6 +57,7 @@ AnyEvent = (
     | BookEvent
     | TradeEvent
     | QuoteEvent
+    | StandingOrderEvent
 )
 S = TypeVar("S", bound=State)
 C = TypeVar("C")
@@ -100,6 +104,11 @@ class Leg:
     def quote(self, quote_id: str) -> IssuedQuote:
         return self._state(quote_stream(quote_id), IssuedQuote)
 
+    def standing_order(self, standing_order_id: str) -> StandingOrder:
+        state = self._states[standing_order_stream(standing_order_id)]
+        assert isinstance(state, StandingOrder)
+        return state
+
     def on_account(self, account_id: str, command: AccountCommand) -> list[AccountEvent]:
         return self._act(account_stream(account_id), Account, account.decide, account.evolve, command)
 
@@ -134,6 +143,15 @@ class Leg:
     def record(self, account_id: str, events: Sequence[AccountEvent]) -> None:
         """What the account has decided on its state here."""
         self._record(account_stream(account_id), Account, account.evolve, events)
+
+    def on_standing_order(self, standing_order_id: str, command: StandingOrderCommand) -> list[StandingOrderEvent]:
+        stream, state = standing_order_stream(standing_order_id), self.standing_order(standing_order_id)
+        self.asked.add(stream)
+        events = standing_order.decide(command, state)
+        for event in events:
+            state = standing_order.evolve(state, event)
+        self._record(stream, state, events)
+        return events
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

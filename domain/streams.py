@@ -11,6 +11,7 @@ ORDER = "order"
 BOOK = "book"
 TRADE = "trade"
 QUOTE = "quote"
+STANDING_ORDER = "standing_order"
 
 
 def account_stream(account_id: str) -> str:
@@ -47,6 +48,10 @@ def trade_stream(trade_id: str) -> str:
 
 def quote_stream(quote_id: str) -> str:
     return f"{QUOTE}-{quote_id}"
+
+
+def standing_order_stream(standing_order_id: str) -> str:
+    return f"{STANDING_ORDER}-{standing_order_id}"
 
 
 def category_of(stream: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from domain import batch, catalogue, order, transfer
+from domain import batch, catalogue, order, standing_order, transfer
 from domain.account_messages import (
     AccountCredited,
     AccountDebited,
@@ -39,7 +39,20 @@ from domain.payment_messages import (
     PaymentPartiallyCaptured,
 )
 from domain.review import ReviewApproved
-from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, TRADE, TRANSFER, category_of, id_of
+from domain.standing_order import StandingOrder
+from domain.streams import (
+    ACCOUNT,
+    BATCH,
+    BOOK,
+    FRAUD_CASE,
+    ORDER,
+    PAYMENT,
+    STANDING_ORDER,
+    TRADE,
+    TRANSFER,
+    category_of,
+    id_of,
+)
 from domain.transfer import FINAL, Location, Transfer
 from eventstore.events import RecordedEvent
 from eventstore.verify import Finding
@@ -97,6 +110,8 @@ class Audit:
     open_orders: dict[str, Order] = field(default_factory=dict)
     open_trades: set[str] = field(default_factory=set)
     """Agreed in a book, not yet settled or busted."""
+    open_standing_orders: dict[str, StandingOrder] = field(default_factory=dict)
+    """By id. Their schedules wake them; no workflow waits."""
     flows: dict[str, Totals] = field(default_factory=lambda: defaultdict(Totals))
     events: int = 0
 
@@ -121,6 +136,8 @@ class Audit:
             self._see_case(record.stream, event)
         elif category == ORDER:
             self._see_order(record.stream, event)
+        elif category == STANDING_ORDER:
+            self._see_standing_order(id_of(record.stream), event)
         elif category == BOOK and isinstance(event, OrdersMatched):
             self.open_trades.add(event.trade_id)
         elif category == TRADE:
@@ -194,6 +211,12 @@ class Audit:
         state = order.evolve(self.open_orders.pop(stream, order.initial()), event)  # type: ignore[arg-type]
         if state.status not in OVER:
             self.open_orders[stream] = state
+
+    def _see_standing_order(self, order_id: str, event: AnyEvent) -> None:
+        before = self.open_standing_orders.pop(order_id, standing_order.initial())
+        state = standing_order.evolve(before, event)  # type: ignore[arg-type]
+        if state.status in standing_order.OPEN:
+            self.open_standing_orders[order_id] = state
 
     def _see_trade(self, record: RecordedEvent) -> None:
         """A trade's stream has one event, and a book has agreed to it before."""

@@ -17,8 +17,10 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from activities.schedules import Schedules
 from activities.search import search_attributes
 from commands.running import no_such_workflow
+from domain.streams import id_of
 from eventstore.sequencer import sequence_once
 from eventstore.store import EventStore
 from eventstore.verify import Finding
@@ -88,6 +90,10 @@ class Repairer:
             _, audit = await verifier.conservation()
             return await verifier.histories(audit.open_streams())
 
+        async def schedules() -> Check:
+            _, audit = await verifier.conservation()
+            return await verifier.schedules(audit.open_standing_orders)
+
         def view(name: str) -> Callable[[], Awaitable[Check]]:
             return lambda: verifier.view(name)
 
@@ -98,6 +104,7 @@ class Repairer:
             (verifier.dead_letters, True),
             *((view(name), False) for name in VIEWS),
             (verifier.dead_letters, False),
+            (schedules, False),
             (histories, False),
         ]
 
@@ -132,6 +139,9 @@ class Repairer:
             case "view_missing" | "view_behind" | "view_ahead" | "view_differs" | "view_broken":
                 built = await rebuild(view_named(where), verifier.connect, verifier.store)
                 return f"rebuilt: build {built.build} is live at position {built.position}"
+            case "schedule_missing" | "schedule_orphaned" | "schedule_differs" | "run_overdue":
+                order = await Schedules.of(verifier.client, verifier.ledger, self.settings).renew(id_of(where))
+                return f"its schedule was made anew: {order.status.value}"
             case "workflow_behind":
                 return await end_workflow(verifier.client, where)
             case _:
@@ -165,6 +175,10 @@ _PLANS = {
     "view_ahead": "rebuild view {where}",
     "view_differs": "rebuild view {where}",
     "view_broken": "rebuild view {where}",
+    "schedule_missing": "give {where} its schedule",
+    "schedule_orphaned": "take the schedule of {where} away",
+    "schedule_differs": "make the schedule of {where} anew",
+    "run_overdue": "wake {where}",
     "workflow_missing": "run {where} again",
     "workflow_ahead": "end the workflow {where} and run it again from the log",
     "workflow_failing": "end the workflow {where} and run it again from the log",

@@ -2,12 +2,13 @@
 
 Each check stands on its own: the log (hash chains, versions, positions), conservation counted anew, the items of
 batches against what was accepted, snapshots, the projector's own state, the views against a rebuild, what is
-parked, Temporal's workflows against the log, and whether backups get what they need. Nothing is changed.
+parked, Temporal's workflows and schedules against the log, and whether backups get what they need. Nothing is
+changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
@@ -16,6 +17,7 @@ from temporalio.client import Client
 
 from activities.batch_items import BatchItemTable
 from activities.ledger import Ledger
+from activities.schedules import Schedules
 from domain.batch import Batch
 from eventstore.lookups import Lookups
 from eventstore.store import EventStore
@@ -24,6 +26,7 @@ from operations.audit import Audit
 from operations.engine import check_engine
 from operations.histories import Histories
 from operations.remedies import remedy
+from operations.schedules import check_schedules
 from operations.snapshots import check_snapshots
 from projections.catalogue import VIEWS
 from projections.compare import Comparison, compare
@@ -97,6 +100,8 @@ class Verifier:
         yield await self.dead_letters()
         progress("workflow histories")
         yield await self.histories(audit.open_streams())
+        progress("schedules")
+        yield await self.schedules(audit.open_standing_orders)
         progress("backups")
         yield await self.archive()
 
@@ -177,6 +182,12 @@ class Verifier:
         histories = Histories(self.client, self.ledger, self.lookups, self.task_queue)
         looked_at, findings = await histories.check(open_streams)
         return Check("histories", {"open": looked_at}, findings)
+
+    async def schedules(self, open_orders: Iterable[str]) -> Check:
+        """Standing orders against their schedules in Temporal."""
+        schedules = Schedules(self.client, self.ledger, self.task_queue)
+        looked_at, findings = await check_schedules(schedules, open_orders)
+        return Check("schedules", {"standing_orders": looked_at}, findings)
 
     async def archive(self) -> Check:
         """Whether WAL reaches the archive, where there is one."""

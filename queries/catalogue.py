@@ -19,6 +19,7 @@ from queries.operations import conservation, dead_letters, lag
 from queries.payments import get_payment, list_payments, list_user_payments, user_payment_summary
 from queries.quotes import list_quotes
 from queries.reader import Question
+from queries.standing_orders import get_standing_order, list_runs, list_standing_orders
 from queries.statements import account_statement, account_summary, whole_statement
 from queries.trading import (
     get_order,
@@ -50,6 +51,9 @@ QUERIES: Mapping[str, Callable[..., Question[Any]]] = {
     "list_batches": list_batches,
     "list_batch_items": list_batch_items,
     "list_quotes": list_quotes,
+    "get_standing_order": get_standing_order,
+    "list_standing_orders": list_standing_orders,
+    "list_runs": list_runs,
     "in_transit_and_suspense": in_transit_and_suspense,
     "get_fraud_case": get_fraud_case,
     "list_fraud_cases": list_fraud_cases,

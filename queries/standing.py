@@ -22,12 +22,21 @@ from eventstore.events import RecordedEvent
 from eventstore.lookups import LATEST, Lookups
 from projections.decoding import decode
 from projections.model import Batch, Row, View
-from projections.views import accounts, fraud_cases, orders, payments, transfer_batches, transfers
+from projections.views import (
+    accounts,
+    fraud_cases,
+    orders,
+    payments,
+    standing_orders,
+    transfer_batches,
+    transfers,
+)
 from queries.accounts import account_of
 from queries.batches import batch_of
 from queries.fraud import case_of
 from queries.payments import payment_of
 from queries.results import AccountView, BatchView, FraudCaseView, PaymentView, TransferView
+from queries.standing_orders import StandingOrderView, standing_order_of
 from queries.trading import order_of
 from queries.trading_results import OrderView
 from queries.transfers import transfer_of
@@ -111,6 +120,26 @@ def standing_order(events: Sequence[RecordedEvent]) -> OrderView:
     assert isinstance(state, Order)
     row |= {"status": state.status.value, "leaves": state.leaves}  # the view works these out in SQL
     return order_of({**dict.fromkeys(OrderView.__dataclass_fields__), **row})
+
+
+def standing_standing_order(events: Sequence[RecordedEvent]) -> StandingOrderView:
+    """Of all of a standing order's events."""
+    said = {
+        statement.sql: statement.rows
+        for statement in standing_orders.VIEW.apply(Batch([decode(event) for event in events]))
+    }
+    [row] = said[standing_orders.CREATE]
+    told = {
+        **dict.fromkeys(StandingOrderView.__dataclass_fields__),
+        **row,
+        **dict.fromkeys(standing_orders.OUTCOMES.values(), 0),
+        "status": "active",
+        "updated_at": row["created_at"],
+        "version": 1,
+    }
+    for change in said.get(standing_orders.CHANGE, ()):
+        told |= change
+    return standing_order_of(told)
 
 
 def _row(view: View, events: Sequence[RecordedEvent]) -> Row:

@@ -14,6 +14,7 @@ from activities.ledger import Ledger
 from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
+from commands.standing_orders import StandingOrderCommands
 from commands.trading import MarketCommands, OrderCommands
 from commands.transfer_batches import TransferBatchCommands
 from commands.transfers import TransferCommands
@@ -67,6 +68,10 @@ class System:
     @property
     def market(self) -> MarketCommands:
         return MarketCommands(self.ledger, "test")
+
+    @property
+    def standing_orders(self) -> StandingOrderCommands:
+        return StandingOrderCommands(self.client, self.ledger, self.settings)
 
     @property
     def batches(self) -> TransferBatchCommands:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from pydantic import TypeAdapter
 
 from activities.batch_items import BatchItemTable
 from domain.account import Account
@@ -16,6 +18,7 @@ from domain.account_messages import Entry
 from domain.batch import Batch
 from domain.batch_items import BatchItem
 from domain.payment import Payment
+from domain.standing_order import StandingOrder
 from domain.transfer import Transfer
 from projections.builds import create_build
 from projections.catalogue import VIEWS
@@ -24,8 +27,12 @@ from projections.decoding import Dealer, by_append, prepare
 from projections.model import Track
 from projections.writing import _one_by_one, commit
 from queries.batches import ITEMS
+from queries.standing import standing_standing_order
+from queries.standing_orders import StandingOrderView, standing_order_of
 from tests.fixtures.histories import History
 from tests.fixtures.projecting import Rig, rig_for
+
+COUNTS = ("made", "failed", "missed", "skipped")
 
 
 @pytest.fixture
@@ -81,6 +88,7 @@ async def test_views_say_what_the_domain_says(rig: Rig, seed: int) -> None:
     await _payments_agree(rig, history)
     await _transfers_agree(rig, history)
     await _batches_agree(rig, history)
+    await _standing_orders_agree(rig, history)
     await _sums_agree(rig, history)
     await _ledger_balances(rig)
 
@@ -92,6 +100,23 @@ async def _accounts_agree(rig: Rig, history: History) -> None:
         a.account_id: (a.status, a.balance, a.held, a.available, history.versions[f"account-{a.account_id}"])
         for a in accounts
     }
+
+
+async def _standing_orders_agree(rig: Rig, history: History) -> None:
+    """With the domain, and with what answers to writes say from the log."""
+    rows = await rig.query("SELECT to_jsonb(o) FROM read.standing_orders o")
+    orders = [state for state in history.states.values() if isinstance(state, StandingOrder)]
+    counted = {row["standing_order_id"]: [row[name] for name in COUNTS] for (row,) in rows}
+    assert counted == {o.standing_order_id: [o.made, o.failed, o.missed, o.skipped] for o in orders}
+    assert {o.status.value for o in orders} == {"active", "ended", "cancelled"}
+    runs = await rig.query("SELECT outcome, count(*) FROM read.standing_order_runs GROUP BY 1")
+    assert dict(runs) == {name: sum(getattr(o, name) for o in orders) for name in COUNTS}
+    told = TypeAdapter(StandingOrderView)
+    for (row,) in rows:
+        stream = f"standing_order-{row['standing_order_id']}"
+        view = standing_order_of(row)
+        from_log = standing_standing_order(await rig.store.load(stream))
+        assert told.validate_python(asdict(view)) == told.validate_python(asdict(from_log))
 
 
 async def _payments_agree(rig: Rig, history: History) -> None:

@@ -23,6 +23,7 @@ from domain.streams import (
     ORDER,
     PAYMENT,
     QUOTE,
+    STANDING_ORDER,
     TRADE,
     TRANSFER,
     account_stream,
@@ -158,7 +159,18 @@ def test_any_balance_an_account_can_have_is_read_back() -> None:
 
 def test_every_category_is_in_every_table() -> None:
     for table in (EVENTS, INITIAL, EVOLVE, STATE_VERSION):
-        assert list(table) == [ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE, BATCH, ORDER, BOOK, TRADE, QUOTE]
+        assert list(table) == [
+            ACCOUNT,
+            PAYMENT,
+            TRANSFER,
+            FRAUD_CASE,
+            BATCH,
+            ORDER,
+            BOOK,
+            TRADE,
+            QUOTE,
+            STANDING_ORDER,
+        ]
     opened = next(sample for sample in SAMPLES[ACCOUNT] if isinstance(sample, AccountOpened))
     assert catalogue.EVOLVE[ACCOUNT](INITIAL[ACCOUNT](), opened) != INITIAL[ACCOUNT]()
 
@@ -171,6 +183,9 @@ def test_a_stream_is_a_category_and_an_id() -> None:
 
 # The fields of each state at its present version: a snapshot with others must not be loaded.
 STATE_FIELDS = {
+    (STANDING_ORDER, 1): (
+        "standing_order_id status user_id instruction timetable missed_runs next_at made failed missed skipped"
+    ),
     (QUOTE, 1): "status sells promise user_id used_by",
     (ACCOUNT, 2): (
         "account_id user_id currency status rail balance held overdraft_limit holds recent_holds "

@@ -11,7 +11,18 @@ import pytest
 
 from domain.catalogue import EVENTS
 from domain.payment_messages import PaymentEvent
-from domain.streams import ACCOUNT, BATCH, BOOK, FRAUD_CASE, ORDER, PAYMENT, QUOTE, TRADE, TRANSFER
+from domain.streams import (
+    ACCOUNT,
+    BATCH,
+    BOOK,
+    FRAUD_CASE,
+    ORDER,
+    PAYMENT,
+    QUOTE,
+    STANDING_ORDER,
+    TRADE,
+    TRANSFER,
+)
 from domain.transfer_messages import TransferEvent
 from eventstore.errors import StoreUnavailable
 from projections.catalogue import VIEWS, view_named
@@ -91,7 +102,9 @@ def test_every_event_of_the_catalogue_is_wanted_by_a_view_that_exists_for_it() -
     assert known <= wanted, "an event that no view shows"
     assert set(get_args(TransferEvent)) == set(transfers.STEPS)
     assert set(STATUS) <= set(get_args(PaymentEvent))
-    assert {ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE, BATCH, ORDER, BOOK, TRADE, QUOTE} == set(EVENTS)
+    assert set(EVENTS) == {
+        ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE, BATCH, ORDER, BOOK, TRADE, QUOTE, STANDING_ORDER,
+    }  # fmt: skip
 
 
 def test_a_transfers_time_line_tells_each_leg_with_its_outcome() -> None:
