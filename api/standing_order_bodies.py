@@ -11,7 +11,14 @@ from domain.model import AwareDatetime, Id, Tag, Text
 from domain.standing_order_messages import Instruction, MissedRuns, StandingOrderId
 from domain.timetable import Frequency, Timetable
 
-Instant = Annotated[AwareDatetime, BeforeValidator(written_out)]
+
+def _written(given: object) -> object:
+    if not isinstance(given, str):
+        raise ValueError("an instant such as 2027-01-31T08:00:00+01:00 is needed")
+    return written_out(given)
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written)]
 
 
 class NewStandingOrder(MoneyBody):

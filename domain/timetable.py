@@ -14,7 +14,7 @@ from itertools import count
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.errors import InvalidInput
 from domain.model import AwareDatetime
@@ -22,6 +22,7 @@ from domain.model import AwareDatetime
 Frequency = Literal["once", "interval", "daily", "weekly", "monthly", "quarterly", "yearly"]
 MONTHS: Final = {"monthly": 1, "quarterly": 3, "yearly": 12}
 """Frequency → months from one run to the next."""
+Utc = Annotated[AwareDatetime, AfterValidator(lambda instant: instant.astimezone(UTC))]
 A_YEAR_OF_CLOCKS: Final = 400
 """Days: clocks change on Sundays, so a year later it may be some days more."""
 FURTHEST: Final = timedelta(days=10 * 366)
@@ -37,11 +38,11 @@ class Timetable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     frequency: Frequency
-    first_at: AwareDatetime
+    first_at: Utc
     time_zone: Annotated[str, StringConstraints(min_length=1, max_length=60)]
     every_s: int | None = Field(default=None, ge=1, le=366 * 24 * 3600)
     day_of_month: int | None = Field(default=None, ge=1, le=31)
-    end_at: AwareDatetime | None = None
+    end_at: Utc | None = None
 
     @property
     def by_the_clock(self) -> bool:

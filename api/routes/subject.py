@@ -101,7 +101,8 @@ class Subject(Generic[View]):
         return found
 
     def _missing(self, subject_id: str) -> NotFound:
-        return NotFound(f"{self.name}_not_found", f"{self.name} {subject_id} does not exist", f"{self.name}_id")
+        said = f"{self.name.replace('_', ' ')} {subject_id} does not exist"
+        return NotFound(f"{self.name}_not_found", said, f"{self.name}_id")
 
 
 def _own(order: PaymentOrder | TransferOrder | TradingOrder) -> list[tuple[str, str]]:
