@@ -23,7 +23,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from stack import read_info
-from tests.e2e import batching, trading
+from tests.e2e import batching, standing, trading
 from tests.e2e import test_worker_crash as scenarios
 from tests.e2e.rail import rail_gateway
 from tests.e2e.system import system
@@ -53,6 +53,7 @@ RECORDED = {
     "batch-mixed": batching.mixed,
     "batch-undone": batching.undone,
     "batch-paused-and-cancelled": batching.paused_and_cancelled,
+    "standing-order-ended": standing.skipped_made_ended,
 }
 
 
@@ -74,7 +75,10 @@ async def record(data: Path, names: Collection[str]) -> None:
             ):
                 await trading.start(worker, scenario)
                 await scenario(under_test, run, gate)
+                woken = f"WorkflowId STARTS_WITH 'standing_order_run-{run}'"
+                runs = sorted([found.id async for found in under_test.client.list_workflows(woken)])
                 for workflow_id in (
+                    *runs[-1:],  # that with which it ended
                     f"payment-{run}",
                     f"refund-{run}-r1",
                     f"dispute-{run}",

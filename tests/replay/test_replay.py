@@ -26,4 +26,6 @@ async def test_a_saved_history_replays(path: Path, sandbox: bool) -> None:
 
 def test_every_workflow_has_a_saved_history() -> None:
     recorded = {path.stem.split(".")[1] for path in HISTORIES}
-    assert recorded == {"payment", "refund", "dispute", "transfer", "fraud_case", "batch", "order"}
+    assert recorded == {
+        "payment", "refund", "dispute", "transfer", "fraud_case", "batch", "order", "standing_order_run",
+    }  # fmt: skip
