@@ -124,6 +124,7 @@ async def perform(
         session.fraud,
         session.orders,
         session.market,
+        session.standing_orders,
         quotes,
         session.books.ledger,
         session.temporal,

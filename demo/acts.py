@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from activities.ledger import Ledger
 from activities.steps import PaymentStep, TransferStep
@@ -14,7 +15,8 @@ from commands.accounts import AccountCommands
 from commands.fraud import FraudCommands
 from commands.payments import PaymentCommands
 from commands.quotes import QuoteCommands, QuoteRequest
-from commands.running import result_of
+from commands.running import no_such_workflow, result_of
+from commands.standing_orders import StandingOrderCommands
 from commands.trading import MarketCommands, OrderCommands
 from commands.transfers import TransferCommands
 from demo.bank import OtherBank
@@ -42,6 +44,7 @@ class Stage:
     fraud: FraudCommands
     orders: OrderCommands
     market: MarketCommands
+    standing_orders: StandingOrderCommands
     quotes: QuoteCommands
     ledger: Ledger
     temporal: Client
@@ -81,6 +84,19 @@ class Stage:
                 if isinstance(state, FraudCase) and state.status is not CaseStatus.NONE:
                     return
                 await asyncio.sleep(POLL_S)
+
+    async def transfer_begins(self, transfer_id: str) -> None:
+        """Waits until Temporal runs a transfer that somebody else starts."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    await self.temporal.get_workflow_handle(transfer_stream(transfer_id)).describe()
+                except RPCError as fault:
+                    if not no_such_workflow(fault):
+                        raise
+                    await asyncio.sleep(POLL_S)
+                else:
+                    return
 
     async def transfer_reaches(self, transfer_id: str, status: TransferStatus) -> Transfer:
         """Waits until a transfer that does not end by itself has come so far."""

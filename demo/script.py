@@ -31,6 +31,8 @@ _PAYMENTS: list[tuple[int, str, str, Play]] = [
 
 _TRANSFERS: list[tuple[int, str, str, Play]] = [
     (3, "sent twice, moved once", "completed", transfers.twice),
+    (2, "scheduled, made at its time", "completed", transfers.scheduled),
+    (1, "standing order, a run skipped, one made", "completed", transfers.standing),
 ]
 
 

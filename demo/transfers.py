@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from activities.ledger import utc_now
+from activities.standing_order_steps import SkipRunWish, StandingOrderRequest
 from activities.steps import CancelWish, ResolveWish, ReviewWish, TransferOrder, TransferStep
 from demo.acts import ACTOR, QUOTE_S, Act, Stage
 from demo.cast import RAIL, currency_of
 from domain.errors import Conflict
 from domain.quote_messages import Quote
+from domain.standing_order import transfer_id_of
+from domain.standing_order_messages import Instruction
+from domain.timetable import Timetable
 from domain.transfer import Location, TransferStatus
 
+FIRST_RUN_S = 2
+"""So far ahead are the first runs of what a schedule makes."""
 SHORT_S = (3, 12, 48)
 """Quotes that are to expire, in seconds."""
 
@@ -69,6 +75,41 @@ async def _held_with_quote(stage: Stage, act: Act) -> datetime:
         else:
             return quote.expires_at
     raise RuntimeError("no quote was long enough")
+
+
+async def scheduled(stage: Stage, act: Act) -> str:
+    """Asked for now, made in two seconds by a schedule."""
+    return await _by_timetable(stage, act, every_s=None)
+
+
+async def standing(stage: Stage, act: Act) -> str:
+    """Two runs, the first of which is skipped."""
+    wish = SkipRunWish(wish_id=f"{act.subject_id}-skip", reason="paid by hand", actor=ACTOR)
+    return await _by_timetable(stage, act, every_s=1, skip=wish)
+
+
+async def _by_timetable(stage: Stage, act: Act, every_s: int | None, skip: SkipRunWish | None = None) -> str:
+    """How the transfer of its last run ended."""
+    first_at = (utc_now() + timedelta(seconds=FIRST_RUN_S + 1)).replace(microsecond=0)
+    last_at = first_at + timedelta(seconds=every_s or 0)
+    table = Timetable(
+        frequency="interval" if every_s else "once",
+        first_at=first_at,
+        time_zone="UTC",
+        every_s=every_s,
+        end_at=last_at if every_s else None,
+    )
+    order = _order(act)
+    terms = {name: getattr(order, name) for name in Instruction.model_fields}
+    request = StandingOrderRequest(
+        standing_order_id=act.subject_id, instruction=Instruction(**terms), timetable=table, actor=ACTOR
+    )
+    await stage.standing_orders.create(request)
+    if skip is not None:
+        await stage.standing_orders.skip(act.subject_id, skip)
+    transfer_id = transfer_id_of(act.subject_id, last_at)
+    await stage.transfer_begins(transfer_id)
+    return (await stage.transfer_end(transfer_id)).status
 
 
 async def approved(stage: Stage, act: Act) -> str:

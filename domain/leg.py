@@ -105,9 +105,7 @@ class Leg:
         return self._state(quote_stream(quote_id), IssuedQuote)
 
     def standing_order(self, standing_order_id: str) -> StandingOrder:
-        state = self._states[standing_order_stream(standing_order_id)]
-        assert isinstance(state, StandingOrder)
-        return state
+        return self._state(standing_order_stream(standing_order_id), StandingOrder)
 
     def on_account(self, account_id: str, command: AccountCommand) -> list[AccountEvent]:
         return self._act(account_stream(account_id), Account, account.decide, account.evolve, command)
@@ -145,13 +143,8 @@ class Leg:
         self._record(account_stream(account_id), Account, account.evolve, events)
 
     def on_standing_order(self, standing_order_id: str, command: StandingOrderCommand) -> list[StandingOrderEvent]:
-        stream, state = standing_order_stream(standing_order_id), self.standing_order(standing_order_id)
-        self.asked.add(stream)
-        events = standing_order.decide(command, state)
-        for event in events:
-            state = standing_order.evolve(state, event)
-        self._record(stream, state, events)
-        return events
+        stream = standing_order_stream(standing_order_id)
+        return self._act(stream, StandingOrder, standing_order.decide, standing_order.evolve, command)
 
     @contextmanager
     def attempt(self) -> Iterator[None]:

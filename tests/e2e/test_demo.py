@@ -42,6 +42,8 @@ def test_it_shows_what_was_promised_and_ends_by_itself(first: Said, data: Path) 
         "CreditRefused",
         "TransferCompensated",
         "sold in two parts, delivered against payment",
+        "scheduled, made at its time",
+        "standing order, a run skipped, one made",
         "Statement of lena-EUR-",
         "spent in ",
         "Lag of the views",

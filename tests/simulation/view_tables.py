@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
-from domain.streams import BATCH, BOOK, ORDER, TRADE
+from domain.streams import BATCH, BOOK, ORDER, STANDING_ORDER, TRADE
 from projections.catalogue import VIEWS
 from projections.model import Row, Statement
 from projections.views import (
@@ -49,8 +49,8 @@ def _or(new: Any, old: Any) -> Any:
     return old if new is None else new
 
 
-ELSEWHERE = frozenset({BATCH, ORDER, BOOK, TRADE})
-"""Batches and trading have stories of their own; the simulator's have none."""
+ELSEWHERE = frozenset({BATCH, ORDER, BOOK, TRADE, STANDING_ORDER})
+"""Batches, trading and standing orders have stories of their own; the simulator's have none."""
 SIMULATED = {
     name: view for name, view in VIEWS.items() if not {category for category, _ in view.wants} & ELSEWHERE
 }
