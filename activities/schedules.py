@@ -39,6 +39,9 @@ RUN: Final = "standing_order_run"
 """Category of the ids of the workflows that schedules start; Temporal adds the time."""
 FEBRUARY: Final = 28
 """The days of any February."""
+CALL_TIMEOUT_S: Final = 10
+CALL: Final = timedelta(seconds=CALL_TIMEOUT_S)
+"""Of one call to Temporal: whether it was heard is unknown then, and doing it again is harmless."""
 CATCH_UP: Final = timedelta(days=365)
 """A server that was away wakes for every time it has slept through: what is too late by then, the log says."""
 
@@ -84,7 +87,7 @@ class Schedules:
         handle = self.client.get_schedule_handle(standing_order_stream(standing_order_id))
         if order.status not in OPEN:
             try:
-                await handle.delete()
+                await handle.delete(rpc_timeout=CALL)
             except RPCError as fault:
                 if not _gone(fault):
                     raise
@@ -93,9 +96,9 @@ class Schedules:
         try:
             await self._create(order, paused)
         except ScheduleAlreadyRunningError:
-            await (handle.pause(note="paused") if paused else handle.unpause())
+            await (handle.pause(rpc_timeout=CALL) if paused else handle.unpause(rpc_timeout=CALL))
         if order.runs_next(utc_now()) is not None:
-            await handle.trigger()
+            await handle.trigger(rpc_timeout=CALL)
 
     async def ids(self) -> AsyncIterator[str]:
         """The standing orders that have a schedule here."""
@@ -106,7 +109,9 @@ class Schedules:
     async def described(self, standing_order_id: str) -> ScheduleDescription | None:
         """None where there is none."""
         try:
-            return await self.client.get_schedule_handle(standing_order_stream(standing_order_id)).describe()
+            return await self.client.get_schedule_handle(standing_order_stream(standing_order_id)).describe(
+                rpc_timeout=CALL
+            )
         except RPCError as fault:
             if _gone(fault):
                 return None
@@ -137,6 +142,7 @@ class Schedules:
             ),
             memo={"task_queue": self.task_queue},
             search_attributes=TypedSearchAttributes([SearchAttributePair(KIND, STANDING_ORDER)]),
+            rpc_timeout=CALL,
         )
 
 
