@@ -134,7 +134,7 @@ def _opened(seen: Seen, event: CaseOpened) -> Row:
         "opened_by": event.by,
         "opened_at": seen.at,
         "decide_by": event.decide_by,
-        "created_position": seen.position,
+        "created_position": seen.record.position,
     }
 
 
