@@ -1,4 +1,4 @@
-"""Answers to writes come from events that may have no position yet: nothing waits for one, and nothing needs it."""
+"""Answers to writes come from events that may have no position yet: nothing waits for one or needs it."""
 
 from __future__ import annotations
 
