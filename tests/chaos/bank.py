@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psycopg
 from psycopg import IsolationLevel
+from temporalio.client import Client
 
-from activities.ledger import utc_now
+from activities.batch_items import BatchItemTable
+from activities.batch_run import BatchRun
+from activities.ledger import LedgerCommand, utc_now
 from activities.steps import TransferOrder
 from activities.transfers import CreditWish, OpenTransfer, RefusalWish, TransferActivities
 from commands.accounts import AccountCommands
-from domain.account_messages import AccountEvent
+from commands.transfer_batches import BatchTerms, TransferBatchCommands
+from domain.account import Account
+from domain.account_messages import Credit, Debit
+from domain.batch_items import BatchItem
 from domain.catalogue import encode
+from domain.leg import AnyEvent, Leg
 from domain.money import Money
-from domain.transfer_messages import TransferEvent
 from eventstore.events import Appended, AppendRequest, NewEvent, StreamWrite
 from eventstore.hashing import GENESIS
 from eventstore.verify import LogVerifier
@@ -33,6 +41,14 @@ from tests.fixtures.projecting import Rig, rig_for
 from wiring import Books, open_books
 
 KEY = "tmk_local_key"
+CHUNKS = Settings(batch_chunk=2)
+
+
+async def _not_started(*_: Any, **__: Any) -> None:
+    """A batch is carried out by the test itself."""
+
+
+_NO_TEMPORAL = cast("Client", SimpleNamespace(start_workflow=_not_started))
 
 
 def eur(minor: int) -> Money:
@@ -85,7 +101,56 @@ class Bank:
         """The destination refuses; the compensation is somebody else's."""
         await self.steps.refuse_credit(order, RefusalWish(wish_id="r", code="closed", reason="closed"))
 
-    async def forge(self, stream: str, *events: AccountEvent | TransferEvent) -> None:
+    async def batch(self, id_: str, items: Sequence[tuple[str, str, int]], *, atomic: bool = False) -> None:
+        """Taken in and acknowledged. Two items a chunk; nothing is carried out yet."""
+        sent = [
+            {"from_account": source, "to_account": target, "amount": decimal(minor), "currency": "EUR"}
+            for source, target, minor in items
+        ]
+        operation = self.history.add(Operation(id_, "batch", id_, "/v1/transfer-batches", {"items": sent}))
+        wanted = (BatchItem(number, *item[:2], eur(item[2])) for number, item in enumerate(items, 1))
+        commands = TransferBatchCommands(_NO_TEMPORAL, self.books, CHUNKS)
+        await commands.submit(BatchTerms(batch_id=id_, atomic=atomic), wanted, "test")
+        operation.settle("acknowledged", 202, {}, None)
+
+    async def carry_out(self, id_: str) -> str:
+        """To its end, and what that is."""
+        table = BatchItemTable(self.books.pool)
+        run = BatchRun(id_, {"actor": "test"}, self.books.bulk, table, CHUNKS, lambda: None)
+        batch, _ = await run.go(30)
+        return batch.status.value
+
+    async def pay_item(self, source: str, target: str, minor: int, transaction: str) -> None:
+        """A debit and a credit in the name of an item, as its chunk makes them."""
+        at, amount = utc_now(), eur(minor)
+        debit = Debit(at=at, amount=amount, counterparty=target, transaction=transaction, purpose="transfer")
+        credit = Credit(at=at, amount=amount, counterparty=source, transaction=transaction, purpose="transfer")
+
+        def act(leg: Leg) -> None:
+            leg.on_account(source, debit)
+            leg.on_account(target, credit)
+
+        order = TransferOrder(transfer_id="again", from_account=source, to_account=target, amount=amount)
+        await self.books.ledger.run(
+            LedgerCommand(
+                name="test",
+                key=f"{transaction}:again",
+                content=order,
+                streams=[f"account-{source}", f"account-{target}"],
+                act=act,
+                result=lambda _leg: order,
+                returns=TransferOrder,
+                actor="test",
+            )
+        )
+
+    async def standing(self, account: str) -> tuple[Money, Money]:
+        """Balance and held."""
+        found = await self.books.ledger.state(f"account-{account}")
+        assert isinstance(found, Account)
+        return eur(found.balance), eur(found.held)
+
+    async def forge(self, stream: str, *events: AnyEvent) -> None:
         """Appended past the domain, as a bug of ours could."""
         known = await self.books.store.load(stream)
         version, last_hash = (known[-1].version, known[-1].hash) if known else (0, GENESIS)

@@ -13,6 +13,7 @@ from temporalio.client import Client as Temporal
 from temporalio.service import RPCError
 
 from activities.steps import CancelWish
+from tests.chaos.cluster import REVIEW_ABOVE
 from tests.chaos.history import Operation
 from tests.chaos.http import Web
 from tests.chaos.world import World
@@ -133,7 +134,79 @@ class Client:
             path = f"/v1/transfers/{sent.about}/resolve"
             await self.web.do(Operation(self._id("resolve"), "resolve", sent.about, path, resolved), PATIENCE_S)
 
+    async def send_batch(self) -> None:
+        """Some chunks of transfers; here and there one that is refused, or becomes a transfer of its own."""
+        id_, atomic = self._id("batch"), self.dice.random() < 0.4
+        # A long one now and then, so that what is asked of it finds it half done.
+        count = self.dice.randint(100, 250) if self.dice.random() < 0.25 else self.dice.randint(2, 24)
+        items = [self._item(odd=0.3 / count if atomic else 0.1) for _ in range(count)]
+        body = {"batch_id": id_, "atomic": atomic, "items": items}
+        sent = asyncio.create_task(
+            self.web.do(Operation(id_, "batch", id_, "/v1/transfer-batches", body), PATIENCE_S)
+        )
+        for _ in range(1 + self.dice.choice([0, 1]) if count >= 100 else self.dice.choice([0, 0, 1])):
+            await asyncio.sleep(self.dice.choice([0.02, 0.1, 0.3]))
+            await self._about_batch(id_, self.dice.choice(["pause", "cancel"]))
+            await self._about_batch(id_, "resume")
+        await sent
+
+    async def raise_suspicion(self) -> None:
+        """Enough to be held for review. Somebody decides, the customer changes his mind, or nobody cares."""
+        amount = self.dice.randint(REVIEW_ABOVE + 1, REVIEW_ABOVE + 25_00)
+        if self.dice.random() < 0.5:
+            held = await self._transfer(*self._two("EUR"), amount)
+        else:
+            held = await self._pay("automatic", amount)
+        if held.outcome != "acknowledged":
+            return
+        chance = self.dice.random()
+        if chance < 0.7:
+            await asyncio.sleep(self.dice.choice([0, 0.1, 0.5]))
+            await self._about_case(f"{held.kind}-{held.id}", "note", "notes", note="looked at it")
+            await self._decide(f"{held.kind}-{held.id}")
+        elif chance < 0.85:
+            kind = "cancel_transfer" if held.kind == "transfer" else "cancel"
+            path = f"/v1/{held.kind}s/{held.id}/cancel"
+            await self.web.do(Operation(self._id("cancel"), kind, held.id, path, {}), PATIENCE_S)
+
+    async def report(self) -> None:
+        """An analyst's case about an account, which may be frozen for it."""
+        account, case = self._id("account"), self._id("case")
+        body = {"account_id": account, "user_id": f"user-{account}", "currency": "EUR"}
+        opened = await self.web.do(Operation(account, "open", account, "/v1/accounts", body), PATIENCE_S)
+        if opened.outcome != "acknowledged":
+            return
+        about: dict[str, Any] = {"case_id": case, "account_id": account, "risk_score": 70, "reason": "a call"}
+        await self.web.do(Operation(case, "open_case", case, "/v1/fraud-cases", about), PATIENCE_S)
+        await self._about_case(case, "assign", "assign", analyst="ana")
+        if self.dice.random() < 0.5:
+            await self._about_case(case, "freeze", "freeze")
+        if self.dice.random() < 0.7:
+            await self._decide(case)
+
     # --- how -----------------------------------------------------------------
+
+    def _item(self, odd: float) -> dict[str, str]:
+        source, target = self._two("EUR")
+        amount = self.dice.randint(1, 3_00)
+        if self.dice.random() < odd:
+            target = self.dice.choice([self.world.closed, self.world.far, source, "nobody"])
+        elif self.dice.random() < odd / 4:
+            amount = REVIEW_ABOVE + 1
+        return {"from_account": source, "to_account": target, "amount": decimal(amount), "currency": "EUR"}
+
+    async def _about_batch(self, batch: str, what: str) -> Operation:
+        kind, path = "cancel_batch" if what == "cancel" else what, f"/v1/transfer-batches/{batch}/{what}"
+        return await self.web.do(Operation(self._id(kind), kind, batch, path, {}), PATIENCE_S)
+
+    async def _about_case(self, case: str, kind: str, action: str, **body: object) -> Operation:
+        path = f"/v1/fraud-cases/{case}/{action}"
+        return await self.web.do(Operation(self._id(kind), kind, case, path, dict(body)), PATIENCE_S)
+
+    async def _decide(self, case: str) -> Operation:
+        return await self._about_case(
+            case, "decide", "decide", decision=self.dice.choice(["approve", "approve", "reject"])
+        )
 
     def _id(self, what: str) -> str:
         self._count += 1
@@ -157,9 +230,9 @@ class Client:
         path = f"/v1/accounts/{account}/{kind}s"
         return await self.web.do(Operation(id_, kind, account, path, body, amount), PATIENCE_S)
 
-    async def _pay(self, capture: str) -> Operation:
+    async def _pay(self, capture: str, amount: int | None = None) -> Operation:
         payer, payee = self._two("EUR")
-        id_, amount = self._id("payment"), self.dice.randint(2, 40_00)
+        id_, amount = self._id("payment"), amount or self.dice.randint(2, 40_00)
         body: dict[str, Any] = {"payment_id": id_, "from_account": payer, "to_account": payee, "capture": capture}
         body |= {"amount": decimal(amount), "currency": "EUR"}
         if capture == "manual" and self.dice.random() < 0.3:
@@ -207,4 +280,7 @@ WANTS: dict[Callable[[Client], Awaitable[None]], int] = {
     Client.transfer_far: 8,
     Client.change_of_mind: 10,
     Client.strand: 3,
+    Client.send_batch: 8,
+    Client.raise_suspicion: 7,
+    Client.report: 3,
 }

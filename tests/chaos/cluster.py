@@ -28,6 +28,7 @@ from tests.fixtures.processes import ROOT
 
 RAIL = "farbank"
 WORKERS = PROJECTORS = 2
+REVIEW_ABOVE = 65_00
 LIMITS = {
     # Short limits, so that pauses of seconds go past them.
     "TIDEMARK_WORKFLOW_TASK_TIMEOUT_S": "3",
@@ -35,10 +36,15 @@ LIMITS = {
     "TIDEMARK_API__OUTCOME_TIMEOUT_S": "6",
     "TIDEMARK_RAIL_TIMEOUT_S": "1.5",
     "TIDEMARK_LOG_LEVEL": "WARNING",
+    # Several chunks a batch; what is above this is held for review, and escalated soon where nobody decides.
+    "TIDEMARK_BATCH_CHUNK": "5",
+    "TIDEMARK_SCREENING__REVIEW_ABOVE": str(REVIEW_ABOVE // 100),
+    "TIDEMARK_FRAUD_DECIDE_WITHIN_S": "10",
 }
 GATES = (
     *("payment.open", "payment.capture", "payment.cancel", "payment.refund"),
     *("transfer.reserve", "transfer.debit", "transfer.credit", "transfer.refund", "transfer.release"),
+    *("batch.settle", "batch.release", "batch.undo", "payment.review", "fraud_case.open", "fraud_case.decide"),
 )
 """Steps at which a process can be made to wait after its commit: see failpoints.py."""
 

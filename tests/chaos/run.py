@@ -19,7 +19,7 @@ from operations.verify import Verifier
 from projections.catalogue import VIEWS
 from settings import Settings
 from tests.chaos.checker.books import READ, Books
-from tests.chaos.checker.final import FinalChecker, open_sagas, read_log
+from tests.chaos.checker.final import FinalChecker, read_log, still_open
 from tests.chaos.checker.findings import Findings
 from tests.chaos.checker.live import LiveChecker
 from tests.chaos.checker.sessions import Session
@@ -162,7 +162,7 @@ async def _no_letters(field_: Field) -> bool:
 
 async def _nothing_open(field_: Field) -> bool:
     books = await _log(field_)
-    return not open_sagas(books)
+    return not still_open(books)
 
 
 async def _caught_up(field_: Field) -> bool:

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from tests.chaos.checker.batches import Batch
+from tests.chaos.checker.cases import Case
 from tests.chaos.checker.findings import Findings
-
-DECIMALS: Final = {"EUR": 2, "USD": 2}
+from tests.chaos.checker.money import minor
 
 # The log after a position, up to another one, as it is stored.
 READ: Final = """
@@ -31,11 +31,6 @@ class Row(NamedTuple):
     type: str
     data: dict[str, Any]
     command: str
-
-
-def minor(money: dict[str, str]) -> int:
-    """`{"amount": "12.50", "currency": "EUR"}` in cents."""
-    return int(Decimal(money["amount"]).scaleb(DECIMALS[money["currency"]]))
 
 
 @dataclass
@@ -122,12 +117,14 @@ _PAYMENT_STATUS: Final = {
 
 
 class Books:
-    """`at` is the last position seen. Accounts by id, sagas by stream, flows by currency."""
+    """`at` is the last position seen. Accounts by id, sagas, batches and cases by stream, flows by currency."""
 
     def __init__(self, findings: Findings, poisoned: frozenset[str] | set[str] = frozenset()) -> None:
         self.at = 0
         self.accounts: dict[str, Account] = defaultdict(Account)
         self.sagas: dict[str, Saga] = {}
+        self.batches: dict[str, Batch] = {}
+        self.cases: dict[str, Case] = {}
         self.deposits: dict[str, int] = defaultdict(int)
         self.withdrawals: dict[str, int] = defaultdict(int)
         self.by_command: dict[str, list[Row]] = defaultdict(list)
@@ -140,6 +137,7 @@ class Books:
         self._totals: dict[str, int] = defaultdict(int)
         self._versions: dict[str, int] = defaultdict(int)
         self._append = 0
+        self._items_moved: dict[str, str] = {}
 
     def see(self, row: Row) -> None:
         """The next event."""
@@ -164,6 +162,10 @@ class Books:
             self._transfer(row, where)
         elif category == "payment":
             self._payment(row)
+        elif category == "batch":
+            self.batches.setdefault(row.stream, Batch(row.stream)).see(row, self._wrong)
+        elif category == "fraud_case":
+            self.cases.setdefault(row.stream, Case(row.stream)).see(row, self._wrong)
 
     def balance(self) -> None:
         """Between two appends every currency is whole: nothing lost, nothing invented."""
@@ -172,9 +174,21 @@ class Books:
             if total != due:
                 message = f"{total} on accounts and under way, {due} came in, at position {self.at}"
                 self._wrong("conservation", currency, message)
+        for stream, where in self._items_moved.items():
+            # What an item is over, only the batch that was sent says: it is compared with that at the end.
+            left = sum(self.saga(stream).moved.values()) + self.saga(stream).under_way
+            if left:
+                self._wrong("effect once", where, f"{stream} has paid out {left} more than it took")
+        self._items_moved.clear()
 
     def saga(self, stream: str) -> Saga:
         return self.sagas.setdefault(stream, Saga(stream))
+
+    def item_of(self, stream: str) -> tuple[Batch, int] | None:
+        """Which batch's which item a transfer is, if it is one."""
+        id_, _, number = stream.removeprefix("transfer-").rpartition("-")
+        batch = self.batches.get(f"batch-{id_}")
+        return (batch, int(number)) if batch is not None and number.isdigit() else None
 
     # --- accounts ------------------------------------------------------------
 
@@ -221,7 +235,9 @@ class Books:
         """In the name of a saga: never more than once what it is about."""
         saga = self.saga(row.data["transaction"])
         saga.moved[account, row.data["purpose"]] += change
-        if saga.stream.startswith("transfer-"):
+        if self.item_of(saga.stream) is not None:
+            self._items_moved[saga.stream] = where  # debit and credit are one append, in whatever order
+        elif saga.stream.startswith("transfer-"):
             came = sum(amount for amount in saga.moved.values() if amount > 0)
             went = -sum(amount for amount in saga.moved.values() if amount < 0)
             if came > went:

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from psycopg import AsyncConnection
 
-from tests.chaos.checker.books import READ, Books, Row, Saga, minor
+from tests.chaos.checker import batches, cases
+from tests.chaos.checker.books import READ, Books, Row, Saga
 from tests.chaos.checker.findings import Findings
+from tests.chaos.checker.money import minor
 from tests.chaos.history import History, Operation
 
 FEE: Final = Decimal("0.01")
@@ -42,16 +44,24 @@ async def read_log(connection: AsyncConnection[Any], findings: Findings, poisone
             return books
 
 
-def open_sagas(books: Books) -> list[Saga]:
-    """What something still has to drive on. Manual payments and stuck transfers wait for somebody instead."""
-    return [saga for saga in books.sagas.values() if not _over(saga) and not _waits(saga)]
+def still_open(books: Books) -> list[str]:
+    """Streams that something still has to drive on. What waits for somebody is not among them."""
+    sagas = [saga.stream for saga in books.sagas.values() if not _over(saga) and not _waits(saga, books)]
+    sent = [batch.stream for batch in books.batches.values() if batch.status not in (*batches.OVER, "paused")]
+    return sagas + sent + [case.stream for case in books.cases.values() if cases.drives_on(case, books)]
 
 
 def _over(saga: Saga) -> bool:
     return saga.status in OVER[saga.stream.partition("-")[0]]
 
 
-def _waits(saga: Saga) -> bool:
+def _waits(saga: Saga, books: Books) -> bool:
+    """For a person: by its terms, as a stuck one, or in review with a case. A plain item is its batch's affair."""
+    if not saga.signs:
+        return books.item_of(saga.stream) is not None
+    if saga.status == "in_review":
+        case = books.cases.get(f"fraud_case-{saga.stream}")
+        return case is not None and case.status in cases.UNDECIDED
     by_hand = saga.manual and saga.status in ("authorized", "partially_captured")
     return by_hand or (saga.status == "stuck" and saga.in_suspense)
 
@@ -69,9 +79,15 @@ class FinalChecker:
     def check(self) -> None:
         for operation in self.history:
             self._operation(operation)
+        for batch in self.books.batches.values():
+            self._batch(batch)
         for saga in self.books.sagas.values():
-            self._saga(saga)
+            cases.check_held(saga, self.books, self._wrong)
+            if saga.signs or self.books.item_of(saga.stream) is None:
+                self._saga(saga)
             self._asked_for(saga)
+        for case in self.books.cases.values():
+            self._case(case)
         for reference, rows in self.books.by_reference.items():
             if self.history.get(reference) is None and reference != "opening":
                 self._wrong("asked for", rows[0].stream, f"nobody asked for {rows[0].type} {reference}")
@@ -110,10 +126,18 @@ class FinalChecker:
             return self._of(stream, f"{stream}:payer:authorize")
         if kind == "transfer":
             return self._of(stream, f"{stream}:source:reserve")
+        if kind == "open_case":
+            return self._of(stream, f"{stream}:open")
         if kind == "open":
             return self._of(stream, f"{stream}:open")
+        if kind == "batch":
+            return self._of(stream, f"{stream}:accept")
+        if kind == "cancel_batch":
+            return self._of(stream, f"{stream}:cancel:{wish}")
         if kind == "cancel_transfer":
             return self._cancelled(operation, stream)
+        if kind == "decide":
+            return self._decided(operation, stream)
         return self._of(stream, f"{stream}:{kind}:{wish}")
 
     def _cancelled(self, operation: Operation, stream: str) -> list[Row]:
@@ -122,6 +146,14 @@ class FinalChecker:
         if operation.outcome != "acknowledged" or not undone:
             return []
         return [self.books.first[stream]]
+
+    def _decided(self, operation: Operation, stream: str) -> list[Row]:
+        """An acknowledged decision is how the case ended, whoever's it was first; a refused one says nothing."""
+        wanted = {"approve": "approved", "reject": "rejected"}[operation.body["decision"]]
+        case = self.books.cases.get(stream)
+        if operation.outcome != "acknowledged" or case is None or case.status != wanted or case.ended is None:
+            return []
+        return [case.ended]
 
     def _of(self, stream: str, command: str) -> list[Row]:
         """An append's first event on a stream, if there is one."""
@@ -138,21 +170,36 @@ class FinalChecker:
     def _stream(operation: Operation) -> str:
         if operation.kind in ON_ACCOUNT:
             return f"account-{operation.about}"
-        return f"{'transfer' if operation.kind in _ON_TRANSFER else 'payment'}-{operation.about}"
+        return f"{_CATEGORY.get(operation.kind, 'payment')}-{operation.about}"
 
     # --- each saga ---------------------------------------------------------------
 
     def _asked_for(self, saga: Saga) -> None:
         id_ = saga.stream.partition("-")[2]
-        if saga.signs and self.history.get(id_) is None:
+        item = self.books.item_of(saga.stream)
+        apart = item is not None and item[0].became.get(item[1]) in ("started", "stuck")
+        if saga.signs and self.history.get(id_) is None and not apart:
             self._wrong("asked for", saga.stream, "nobody asked for it")
+
+    def _batch(self, batch: batches.Batch) -> None:
+        sent = self.history.get(batch.id)
+        if sent is None:
+            self._wrong("asked for", batch.stream, "nobody asked for it")
+        else:
+            batches.check(batch, sent.body["items"], self.books, self._wrong)
+
+    def _case(self, case: cases.Case) -> None:
+        known = self.books.saga(case.id).signs if case.source == "screening" else self.history.get(case.id)
+        if not known:
+            self._wrong("asked for", case.stream, "nobody asked for it")
+        cases.check(case, self.books, self._wrong)
 
     def _saga(self, saga: Saga) -> None:
         if saga.stream.startswith("transfer-"):
             self._transfer(saga)
         else:
             self._payment(saga)
-        if not _over(saga) and not _waits(saga):
+        if not _over(saga) and not _waits(saga, self.books):
             self._wrong("ends", saga.stream, f"is still {saga.status}, and nobody can see that it is stuck")
         if saga.status == "stuck" and saga.stream.partition("-")[2] not in self.shown_stuck:
             self._wrong("ends", saga.stream, "is stuck, but the API does not show it as that")
@@ -202,4 +249,8 @@ class FinalChecker:
         self.findings.add(promise, where, message)
 
 
-_ON_TRANSFER: Final = ("transfer", "cancel_transfer", "resolve")
+_CATEGORY: Final = {
+    **dict.fromkeys(("transfer", "cancel_transfer", "resolve"), "transfer"),
+    **dict.fromkeys(("batch", "cancel_batch", "pause", "resume"), "batch"),
+    **dict.fromkeys(("open_case", "note", "assign", "freeze", "decide"), "fraud_case"),
+}
