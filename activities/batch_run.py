@@ -188,7 +188,8 @@ class BatchRun:
     async def _recall(self, items: list[BatchItem]) -> None:
         missing = [stream for stream in self._streams(items) if stream not in self.known]
         if missing:
-            self.known.update(await self.bulk.recall(missing))
+            # Another process may have carried the last batch: a stale account sends its whole chunk the long way.
+            self.known.update(await self.bulk.refresh(missing))
 
     def _draft(
         self,

@@ -58,10 +58,6 @@ class BulkWriter(Generic[State]):
         self._snapshot_every = snapshot_every
         self._alone = asyncio.Lock()
 
-    async def recall(self, streams: Sequence[str]) -> dict[str, Known[State]]:
-        """States from the cache where it has them: perhaps stale, which the append finds out."""
-        return (await self._loader.recall(streams))[0]
-
     async def refresh(self, streams: Sequence[str]) -> dict[str, Known[State]]:
         """States as of now."""
         return await self._loader.refresh(streams)
@@ -89,15 +85,9 @@ class BulkWriter(Generic[State]):
 
     async def append(self, draft: Draft[State]) -> Outcome:
         """Durable when it answers `Appended`. Raises StoreUnavailable: then the outcome is unknown."""
-        try:
-            [outcome] = await self._store.append_prepared([draft.prepared])
-        except BaseException:
-            self._loader.forget(draft.after)
-            raise
+        [outcome] = await self._store.append_prepared([draft.prepared])
         if isinstance(outcome, Appended):
             await self._keep(draft)
-        else:
-            self._loader.forget(draft.after)
         return outcome
 
     async def append_alone(
