@@ -152,7 +152,10 @@ def print_reconciled(found: Reconciled) -> None:
     rows += [("missing on the statement", *_told(entry), entry.entry_id) for entry in result.missing_in_statement]
     shown, more = rows[:MAX_ROWS], len(rows) - MAX_ROWS
     title = f"{found.file.statement_id} of {found.account_id}, {_time(found.since)} to {_time(found.until)}"
-    print_table(title, ["", "booked", "amount", "known by", ""], shown, right=["amount"])
+    if rows:
+        print_table(title, ["", "booked", "amount", "known by", ""], shown, right=["amount"])
+    else:
+        console.print(f"{escape(title)}: all agrees", soft_wrap=True)
     if more > 0:
         console.print(f"… and {more} more; --json prints them all")
     for balance in result.balances:

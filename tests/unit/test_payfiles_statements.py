@@ -122,6 +122,12 @@ def test_no_cell_of_a_csv_is_a_formula_and_no_letter_breaks_the_xml() -> None:
     assert _schema("08").validate(etree.fromstring(data))
 
 
+def test_a_balance_of_nothing_is_a_credit() -> None:
+    opening = etree.fromstring(write_camt053(_two(), CREATED)).find(".//{*}Bal")
+    assert opening is not None
+    assert [opening.findtext(f"{{*}}{tag}") for tag in ("Amt", "CdtDbtInd")] == ["0.00", "CRDT"]
+
+
 def test_what_camt053_has_no_room_for_is_refused() -> None:
     shares = replace(_two(), currency="AAPL")
     with pytest.raises(PaymentFileError, match="AAPL is no ISO 4217 currency"):
