@@ -155,7 +155,7 @@ def print_reconciled(found: Reconciled) -> None:
     if rows:
         print_table(title, ["", "booked", "amount", "known by", ""], shown, right=["amount"])
     else:
-        console.print(f"{escape(title)}: all agrees", soft_wrap=True)
+        console.print(f"{escape(title)}: every entry agrees", soft_wrap=True)
     if more > 0:
         console.print(f"… and {more} more; --json prints them all")
     for balance in result.balances:
