@@ -40,6 +40,7 @@ STRETCH_S: Final = 1.0
 """How long one step goes on before the workflow hears what was asked meanwhile: a pause works within this time."""
 
 STARTS_AT_ONCE: Final = 16
+START_TIMEOUT: Final = timedelta(seconds=10)
 
 
 class Stretch(BaseModel):
@@ -109,6 +110,7 @@ class BatchActivities:
                     task_queue=self._settings.task_queue,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                     task_timeout=timedelta(seconds=self._settings.workflow_task_timeout_s),
+                    rpc_timeout=START_TIMEOUT,
                     static_summary=f"{item.amount} {item.from_account} → {item.to_account} ({order.batch_id})",
                     search_attributes=search_attributes(
                         "transfer", "initiated", item.from_account, item.to_account

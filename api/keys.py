@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 
 from api.auth import SCOPES, hash_of, key_id_of
 from domain.errors import InvalidInput, NotFound
+from eventstore.connect import CONNECT_TIMEOUT_S
 
 _ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"
 _ID_CHARS: Final = 10
@@ -74,7 +75,10 @@ def create_key(url: str, name: str, scopes: Sequence[str], user_id: str | None) 
 
 def list_keys(url: str) -> list[KeyRecord]:
     """The oldest first, revoked ones too."""
-    with psycopg.connect(url) as connection, connection.cursor(row_factory=class_row(KeyRecord)) as cursor:
+    with (
+        psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S) as connection,
+        connection.cursor(row_factory=class_row(KeyRecord)) as cursor,
+    ):
         return cursor.execute(_LIST).fetchall()
 
 
@@ -99,10 +103,13 @@ def register_local_key(url: str, key: str) -> None:
     """Makes the local stack's key good for everything."""
     key_id = key_id_of(key)
     assert key_id is not None, "not a key"
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         connection.execute(_REGISTER, (key_id, hash_of(key)))
 
 
 def _one(url: str, statement: LiteralString, parameters: tuple[object, ...]) -> KeyRecord | None:
-    with psycopg.connect(url) as connection, connection.cursor(row_factory=class_row(KeyRecord)) as cursor:
+    with (
+        psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S) as connection,
+        connection.cursor(row_factory=class_row(KeyRecord)) as cursor,
+    ):
         return cursor.execute(statement, parameters).fetchone()

@@ -14,6 +14,7 @@ from rich.console import Console
 import stack
 from cli.output import JsonOption, console, print_fields, print_json
 from cli.session import DATA, DataOption, addresses, guarded, usage
+from eventstore.connect import CONNECT_TIMEOUT_S
 
 DirectoryArgument = Annotated[
     Path, typer.Argument(metavar="DIR", help="On another disk, best on another machine.")
@@ -36,7 +37,7 @@ class LogEnd:
 
 def log_end(admin_url: str) -> LogEnd:
     """Of the log in that database."""
-    with psycopg.connect(admin_url) as connection:
+    with psycopg.connect(admin_url, connect_timeout=CONNECT_TIMEOUT_S) as connection:
         row = connection.execute(
             "SELECT last_position, (SELECT recorded_at FROM events ORDER BY id DESC LIMIT 1) FROM log_head"
         ).fetchone()

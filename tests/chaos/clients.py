@@ -138,13 +138,13 @@ class Client:
         """Some chunks of transfers; here and there one that is refused, or becomes a transfer of its own."""
         id_, atomic = self._id("batch"), self.dice.random() < 0.4
         # A long one now and then, so that what is asked of it finds it half done.
-        count = self.dice.randint(100, 250) if self.dice.random() < 0.25 else self.dice.randint(2, 24)
+        count = self.dice.randint(60, 150) if self.dice.random() < 0.2 else self.dice.randint(2, 24)
         items = [self._item(odd=0.3 / count if atomic else 0.1) for _ in range(count)]
         body = {"batch_id": id_, "atomic": atomic, "items": items}
         sent = asyncio.create_task(
             self.web.do(Operation(id_, "batch", id_, "/v1/transfer-batches", body), PATIENCE_S)
         )
-        for _ in range(1 + self.dice.choice([0, 1]) if count >= 100 else self.dice.choice([0, 0, 1])):
+        for _ in range(1 + self.dice.choice([0, 1]) if count >= 60 else self.dice.choice([0, 0, 1])):
             await asyncio.sleep(self.dice.choice([0.02, 0.1, 0.3]))
             await self._about_batch(id_, self.dice.choice(["pause", "cancel"]))
             await self._about_batch(id_, "resume")

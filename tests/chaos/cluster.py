@@ -39,7 +39,7 @@ LIMITS = {
     # Several chunks a batch; what is above this is held for review, and escalated soon where nobody decides.
     "TIDEMARK_BATCH_CHUNK": "5",
     "TIDEMARK_SCREENING__REVIEW_ABOVE": str(REVIEW_ABOVE // 100),
-    "TIDEMARK_FRAUD_DECIDE_WITHIN_S": "10",
+    "TIDEMARK_FRAUD_DECIDE_WITHIN_S": "5",
 }
 GATES = (
     *("payment.open", "payment.capture", "payment.cancel", "payment.refund"),

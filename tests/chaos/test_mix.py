@@ -16,7 +16,7 @@ import pytest
 from tests.fixtures.processes import ROOT
 
 SEED = 20
-DURATION_S = 90
+DURATION_S = 85
 
 
 @pytest.mark.timeout(900)
