@@ -110,6 +110,8 @@ def transfer_of_item(batch_id: str, item: int, row: Row) -> TransferView:
         currency=row["currency"],
         rail=None,
         quote=None,
+        category=None,
+        tags=(),
         legs=({**leg, **when},),
         created_at=row["created_at"],
         updated_at=at or row["created_at"],
