@@ -65,7 +65,7 @@ def apply(batch: Batch) -> list[Statement]:
                         "spread": str(event.spread),
                         "issued_at": seen.at,
                         "expires_at": event.expires_at,
-                        "created_position": seen.position,
+                        "created_position": seen.record.position,
                     }
                 )
             case QuoteUsed(by=by):

@@ -41,7 +41,7 @@ def schedules_of(under_test: System) -> Schedules:
 
 
 async def until(good: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await good():
             await asyncio.sleep(0.05)
 

@@ -93,7 +93,7 @@ async def test_it_runs_at_its_times_and_a_pause_holds_whatever_wakes_it(under_te
     orders = under_test.standing_orders
     async with under_test.worker() as worker:
         await worker.start()
-        first_at, short = soon(), f"{run}-short"
+        first_at, short = soon(3), f"{run}-short"
         step = await orders.create(each_second(run, first_at, 3, order_id=short))
         assert (step.status, step.next_at) == ("active", first_at)
         await orders.create(each_second(run, first_at, 60))
@@ -129,14 +129,14 @@ async def test_it_runs_at_its_times_and_a_pause_holds_whatever_wakes_it(under_te
         assert await under_test.balance(f"{run}-b") == (f"{step.made + 2}0.00", "0.00")
         made = [e for e in await under_test.books.store.load(f"standing_order-{short}") if e.type == "RunMade"]
         late = [event.recorded_at - datetime.fromisoformat(event.data["run_at"]) for event in made]
-        assert all(timedelta() <= by < SECOND for by in late), late
+        assert all(timedelta() <= by < 10 * SECOND for by in late), late
 
 
 async def test_runs_while_no_worker_was_there_and_killed_ones_are_made_once_or_missed(
     under_test: System, run: str
 ) -> None:
     """And what is woken again for times that are over, by a backfill and by hand, moves nothing again."""
-    first_at = soon(0)
+    first_at = soon()
     for policy in ("catch_up", "skip"):
         request = each_second(run, first_at, 2, order_id=f"{run}-{policy}", missed_runs=policy)
         await under_test.standing_orders.create(request)
@@ -158,7 +158,7 @@ async def test_runs_while_no_worker_was_there_and_killed_ones_are_made_once_or_m
                 action=ScheduleActionStartWorkflow(
                     "StandingOrderRunWorkflow",
                     caught_up.standing_order_id,
-                    id=f"standing_order_run-{caught_up.standing_order_id}",
+                    id=f"again-{run}",
                     task_queue=under_test.settings.task_queue,
                 ),
                 spec=spec_of(caught_up.timetable),
@@ -169,9 +169,10 @@ async def test_runs_while_no_worker_was_there_and_killed_ones_are_made_once_or_m
         await again.backfill(backfill)
         await again.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
 
+        done = f"WorkflowId STARTS_WITH 'again-{run}' AND ExecutionStatus = 'Completed'"
+
         async def woken() -> bool:
-            info = (await again.describe()).info
-            return info.num_actions == 3 and not info.running_actions
+            return (await under_test.client.count_workflows(done)).count == 3
 
         await until(woken)
         await again.delete()
@@ -193,7 +194,7 @@ async def test_what_a_crash_has_parted_is_found_and_mended(
     async def killed(_self: Schedules, _order_id: str) -> None:
         raise SystemExit
 
-    due = soon(0)
+    due = soon()
     with monkeypatch.context() as crashing:
         crashing.setattr(Schedules, "follow", killed)
         for name, wish in (("paused", orders.pause), ("cancelled", orders.cancel)):
