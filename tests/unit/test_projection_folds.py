@@ -34,6 +34,7 @@ from projections.views.payment_fold import STATUS
 from queries.errors import BadCursor
 from queries.money import average, wire
 from queries.paging import NEWEST, decode_cursor, encode_cursor, page_of
+from queries.standing import standing_case
 from tests.fixtures.histories import History, recorded
 
 
@@ -140,3 +141,10 @@ def test_sums_are_decimal_strings_in_the_currencys_own_decimals() -> None:
     assert wire(Decimal(10**20), "EUR") == "1000000000000000000.00"
     assert (wire(5, "JPY"), wire(-5, "KWD")) == ("5", "-0.005")
     assert (average(5, 2, "EUR"), average(7, 2, "JPY"), average(0, 0, "EUR")) == ("0.02", "4", "0.00")
+
+
+def test_a_case_that_has_no_position_yet_is_told_from_its_events() -> None:
+    """The answer to a write may come before the sequencer does."""
+    told = [event._replace(position=None) for event in recorded(History(4).run(600))]
+    cases = [event for event in told if event.type == "CaseOpened"]
+    assert standing_case(cases[:1]).status == "open"
