@@ -22,6 +22,7 @@ from workflows.transfer import TransferWorkflow
 PATIENCE_S = 12.0
 """How long a client insists before it goes on with something else; the operation is asked again at the end."""
 PAUSE_S = (0.05, 0.4)
+Wants = dict[Callable[[], Awaitable[object]], int]
 
 
 def decimal(minor: int) -> str:
@@ -44,12 +45,30 @@ class Client:
         self.dice = random.Random(f"{self.seed}:{self.number}")
 
     async def run(self, stop: asyncio.Event) -> None:
-        wants = list(WANTS)
+        wants = self.wants()
         while not stop.is_set():
-            [want] = self.dice.choices(wants, weights=[WANTS[want] for want in wants])
-            await want(self)
+            [want] = self.dice.choices(list(wants), weights=list(wants.values()))
+            await want()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self.dice.uniform(*PAUSE_S))
+
+    def wants(self) -> Wants:
+        """What it may want next, and how often it does."""
+        return {
+            self.deposit: 10,
+            self.withdraw: 8,
+            self.pay: 20,
+            self.pay_by_hand: 12,
+            self.dispute: 3,
+            self.transfer: 20,
+            self.transfer_in_vain: 6,
+            self.transfer_far: 8,
+            self.change_of_mind: 10,
+            self.strand: 3,
+            self.send_batch: 8,
+            self.raise_suspicion: 7,
+            self.report: 3,
+        }
 
     # --- what it can want ----------------------------------------------------
 
@@ -267,20 +286,3 @@ class Client:
                         return True
                     await asyncio.sleep(0.2)
         return False
-
-
-WANTS: dict[Callable[[Client], Awaitable[None]], int] = {
-    Client.deposit: 10,
-    Client.withdraw: 8,
-    Client.pay: 20,
-    Client.pay_by_hand: 12,
-    Client.dispute: 3,
-    Client.transfer: 20,
-    Client.transfer_in_vain: 6,
-    Client.transfer_far: 8,
-    Client.change_of_mind: 10,
-    Client.strand: 3,
-    Client.send_batch: 8,
-    Client.raise_suspicion: 7,
-    Client.report: 3,
-}

@@ -45,6 +45,7 @@ GATES = (
     *("payment.open", "payment.capture", "payment.cancel", "payment.refund"),
     *("transfer.reserve", "transfer.debit", "transfer.credit", "transfer.refund", "transfer.release"),
     *("batch.settle", "batch.release", "batch.undo", "payment.review", "fraud_case.open", "fraud_case.decide"),
+    *("order.place", "order.amend", "order.cancel", "trade.settle", "trade.bust", "standing_order.run"),
 )
 """Steps at which a process can be made to wait after its commit: see failpoints.py."""
 

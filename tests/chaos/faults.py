@@ -211,8 +211,8 @@ async def twice(field: Field, episode: Episode) -> str:
 
 
 def _somebody(field: Field, episode: Episode) -> str:
-    """A payment or transfer of late."""
-    recent = [op for op in field.history if op.kind in ("payment", "transfer")][-12:]
+    """A payment, transfer or order of late."""
+    recent = [op for op in field.history if op.kind in ("payment", "transfer", "order")][-12:]
     if not recent:
         raise Skipped("nothing was begun yet")
     found = recent[episode.dice % len(recent)]

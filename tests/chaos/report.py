@@ -71,6 +71,8 @@ def summary(run: Run) -> dict[str, Any]:
         "stuck_with_an_alarm": run.stuck_shown,
         "violations": [violation.line() for violation in run.findings],
         "events": run.events,
+        "trades_settled": run.trades,
+        "runs_made": run.runs,
         "snapshots": run.live.snapshots,
         "snapshots_compared": run.live.compared,
         "session_reads": sum(session.answers for session in run.sessions),
@@ -96,7 +98,8 @@ def show(run: Run, console: Console) -> None:
     console.print(faults)
     totals = Table(title="What it came to", show_header=False)
     for name in (
-        *("acknowledged", "refused", "unknown_at_the_end", "asked_more_than_once", "events", "snapshots_compared"),
+        *("acknowledged", "refused", "unknown_at_the_end", "asked_more_than_once", "events"),
+        *("trades_settled", "runs_made", "snapshots_compared"),
         *("session_reads", "settled_s", "stuck_with_an_alarm", "lost", "doubled", "stuck_without_an_alarm"),
     ):
         totals.add_row(

@@ -30,10 +30,13 @@ from tests.chaos.history import History
 from tests.chaos.http import Web
 from tests.chaos.nemesis import Done, Nemesis
 from tests.chaos.schedule import Episode
+from tests.chaos.traders import Trader
 from tests.chaos.world import create
 from wiring import connect_temporal, open_books
 
 PROBE_TIMEOUT_S = 3.0
+ONE_IN = 3
+"""Of so many customers one trades and has standing orders; the others pay and transfer."""
 SETTLE_S = 180.0
 """After the faults: within this all that was begun has ended, or shows that it is stuck."""
 
@@ -52,6 +55,10 @@ class Run:
     phase: str = "starting"
     settled_s: float = 0.0
     events: int = 0
+    trades: int = 0
+    """Settled ones."""
+    runs: int = 0
+    """Of standing orders, made."""
     stuck_shown: int = 0
     checks: list[str] = field(default_factory=list)
 
@@ -76,13 +83,15 @@ async def run(cluster: Cluster, this: Run, duration_s: float, clients: int, say:
         world = await create(stores)
         field_ = Field(cluster, stores, temporal, history, live, this.findings, poisoned)
         nemesis = Nemesis(field_, impatient, world.probe, this.done)
+        watched = (*world.hot["EUR"], *(trader.shares for trader in world.traders))
         this.sessions = [
-            Session(f"session-{number}", web, world.hot["EUR"], this.findings, this.seed) for number in range(2)
+            Session(f"session-{number}", web, watched, this.findings, this.seed) for number in range(2)
         ]
         load, reading = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             for number in range(clients):
-                tasks.create_task(Client(number, this.seed, world, web, temporal).run(load))
+                kind = Trader if number % ONE_IN == ONE_IN - 1 else Client
+                tasks.create_task(kind(number, this.seed, world, web, temporal).run(load))
             readers = [tasks.create_task(live.run(reading))]
             readers += [tasks.create_task(session.run(reading)) for session in this.sessions]
             this.phase = "running"
@@ -185,6 +194,9 @@ async def _count(this: Run, field_: Field, web: Web) -> None:
     async with await psycopg.AsyncConnection.connect(info.read_database, autocommit=True) as connection:
         books = await read_log(connection, this.findings, field_.poisoned)
     this.events = books.at
+    this.trades = sum(trade.status == "settled" for trade in books.market.trades.values())
+    outcomes = [outcome for order in books.standing.values() for outcome, _ in order.runs.values()]
+    this.runs = outcomes.count("RunMade")
     async with httpx.AsyncClient() as http:
         booked = (await http.get(f"{field_.cluster.rail}/booked")).json()["booked"]
     stuck = await _stuck_shown(web)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from commands.accounts import AccountCommands
+from commands.trading import MarketCommands
 from domain.money import Money
 from tests.chaos.cluster import RAIL
 from wiring import Books
@@ -12,6 +13,17 @@ from wiring import Books
 HOT = {"EUR": 5, "USD": 2}
 OPENING = 200_00
 OVERDRAFT = 50_00
+SHARE = "ACME"
+TRADERS = 3
+SHARES = 100
+
+
+@dataclass(frozen=True)
+class Trader:
+    """A user's two accounts."""
+
+    cash: str
+    shares: str
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,7 @@ class World:
     """Account ids by what they are for."""
 
     hot: dict[str, tuple[str, ...]]
+    traders: tuple[Trader, ...]
     closed: str = "closed"
     far: str = "far-away"
     far_refuses: str = "far-refuses"
@@ -37,7 +50,13 @@ async def create(books: Books) -> World:
             await accounts.open(name, f"user-{name}", currency, overdraft_limit=limit)
             await accounts.deposit(name, Money(OPENING, currency), "opening", "opening")
         hot[currency] = names
-    world = World(hot)
+    await MarketCommands(books.ledger, "chaos").list_instrument(SHARE, "Acme", Money(50, "EUR"))
+    traders = tuple(Trader(f"trader-{number}-cash", f"trader-{number}-shares") for number in range(TRADERS))
+    for number, trader in enumerate(traders):
+        for name, opening in ((trader.cash, Money(OPENING, "EUR")), (trader.shares, Money(SHARES, SHARE))):
+            await accounts.open(name, f"trader-{number}", opening.currency)
+            await accounts.deposit(name, opening, "opening", "opening")
+    world = World(hot, traders)
     await accounts.open(world.closed, "user-closed", "EUR")
     await accounts.close(world.closed, "closing")
     for name in (world.far, world.far_refuses):

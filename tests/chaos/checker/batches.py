@@ -79,8 +79,9 @@ class Batch:
             self.stated.append((data["first"], data["last"], data["sums"]))
 
 
-def check(batch: Batch, asked: list[dict[str, str]], books: Books, wrong: Wrong) -> None:
+def check(batch: Batch, sent: Mapping[str, Any], books: Books, wrong: Wrong) -> None:
     """Each item that was sent has one outcome, and moved exactly what that outcome says."""
+    asked = sent["items"]
     if len(asked) != batch.items:
         wrong("effect as asked", batch.stream, f"has {batch.items} items, {len(asked)} were sent")
         return

@@ -12,6 +12,8 @@ from tests.chaos.checker.batches import Batch
 from tests.chaos.checker.cases import Case
 from tests.chaos.checker.findings import Findings
 from tests.chaos.checker.money import minor
+from tests.chaos.checker.standing import Standing
+from tests.chaos.checker.trading import Market
 
 # The log after a position, up to another one, as it is stored.
 READ: Final = """
@@ -117,7 +119,7 @@ _PAYMENT_STATUS: Final = {
 
 
 class Books:
-    """`at` is the last position seen. Accounts by id, sagas, batches and cases by stream, flows by currency."""
+    """`at` is the last position seen. Accounts by id, flows by asset, all else by stream."""
 
     def __init__(self, findings: Findings, poisoned: frozenset[str] | set[str] = frozenset()) -> None:
         self.at = 0
@@ -125,6 +127,8 @@ class Books:
         self.sagas: dict[str, Saga] = {}
         self.batches: dict[str, Batch] = {}
         self.cases: dict[str, Case] = {}
+        self.standing: dict[str, Standing] = {}
+        self.market = Market(self._wrong)
         self.deposits: dict[str, int] = defaultdict(int)
         self.withdrawals: dict[str, int] = defaultdict(int)
         self.by_command: dict[str, list[Row]] = defaultdict(list)
@@ -166,9 +170,13 @@ class Books:
             self.batches.setdefault(row.stream, Batch(row.stream)).see(row, self._wrong)
         elif category == "fraud_case":
             self.cases.setdefault(row.stream, Case(row.stream)).see(row, self._wrong)
+        elif category == "standing_order":
+            self.standing.setdefault(row.stream, Standing(row.stream)).see(row, self._wrong)
+        elif category in ("order", "book", "trade"):
+            {"order": self.market.order, "book": self.market.book, "trade": self.market.trade}[category](row)
 
     def balance(self) -> None:
-        """Between two appends every currency is whole: nothing lost, nothing invented."""
+        """Between two appends every asset is whole: nothing lost, nothing invented."""
         for currency, total in self._totals.items():
             due = self.deposits[currency] - self.withdrawals[currency]
             if total != due:
@@ -180,6 +188,7 @@ class Books:
             if left:
                 self._wrong("effect once", where, f"{stream} has paid out {left} more than it took")
         self._items_moved.clear()
+        self.market.whole(self)
 
     def saga(self, stream: str) -> Saga:
         return self.sagas.setdefault(stream, Saga(stream))
@@ -233,6 +242,9 @@ class Books:
 
     def _moved(self, row: Row, account: str, change: int, where: str) -> None:
         """In the name of a saga: never more than once what it is about."""
+        if row.data["transaction"].startswith("trade-"):
+            self.market.moved(row.data["transaction"], account, change)
+            return
         saga = self.saga(row.data["transaction"])
         saga.moved[account, row.data["purpose"]] += change
         if self.item_of(saga.stream) is not None:

@@ -4,14 +4,14 @@ everything that was begun is over, or waits for somebody who can see it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from psycopg import AsyncConnection
 
-from tests.chaos.checker import batches, cases
+from tests.chaos.checker import batches, cases, standing, trading
 from tests.chaos.checker.books import READ, Books, Row, Saga
 from tests.chaos.checker.findings import Findings
 from tests.chaos.checker.money import minor
@@ -27,7 +27,15 @@ OVER: Final = {
 }
 STEPS: Final = ("capture", "cancel", "refund", "dispute", "resolve_dispute")
 MOVES: Final = {"deposit": "FundsDeposited", "withdrawal": "FundsWithdrawn"}
+STANDING_WISHES: Final = ("pause", "resume", "skip", "cancel")
+WISHES: Final = {
+    **{f"cancel_{what}": "cancel" for what in ("batch", "order")},
+    **{f"{wish}_standing_order": wish for wish in STANDING_WISHES},
+}
+"""Kind of an operation: what its command is called, where they differ."""
 ON_ACCOUNT: Final = ("deposit", "withdrawal", "open", "close")
+Wrong = Callable[[str, str, str], None]
+S = TypeVar("S", batches.Batch, trading.Order, standing.Standing)
 
 
 async def read_log(connection: AsyncConnection[Any], findings: Findings, poisoned: set[str]) -> Books:
@@ -48,6 +56,8 @@ def still_open(books: Books) -> list[str]:
     """Streams that something still has to drive on. What waits for somebody is not among them."""
     sagas = [saga.stream for saga in books.sagas.values() if not _over(saga) and not _waits(saga, books)]
     sent = [batch.stream for batch in books.batches.values() if batch.status not in (*batches.OVER, "paused")]
+    sent += [order.stream for order in books.standing.values() if order.status == "active"]
+    sent += [order.stream for order in books.market.orders.values() if trading.drives_on(order, books.market)]
     return sagas + sent + [case.stream for case in books.cases.values() if cases.drives_on(case, books)]
 
 
@@ -80,12 +90,19 @@ class FinalChecker:
         for operation in self.history:
             self._operation(operation)
         for batch in self.books.batches.values():
-            self._batch(batch)
-        for saga in self.books.sagas.values():
+            self._sent(batch, batches.check)
+        for order in self.books.market.orders.values():
+            self._sent(order, trading.check)
+        trading.check_holds(self.books, self._wrong)
+        for each in self.books.standing.values():
+            self._sent(each, standing.check)
+        runs = standing.runs_of(self.books)
+        for saga in list(self.books.sagas.values()):
             cases.check_held(saga, self.books, self._wrong)
             if saga.signs or self.books.item_of(saga.stream) is None:
                 self._saga(saga)
-            self._asked_for(saga)
+            if saga.stream not in runs:
+                self._asked_for(saga)
         for case in self.books.cases.values():
             self._case(case)
         for reference, rows in self.books.by_reference.items():
@@ -132,8 +149,13 @@ class FinalChecker:
             return self._of(stream, f"{stream}:open")
         if kind == "batch":
             return self._of(stream, f"{stream}:accept")
-        if kind == "cancel_batch":
-            return self._of(stream, f"{stream}:cancel:{wish}")
+        if kind == "order":
+            return self._of(stream, f"{stream}:place")
+        if kind == "standing_order":
+            # What was refused because its time had come may be that of an earlier try, which was on its way still.
+            return [] if operation.code == "first_at_past" else self._of(stream, f"{stream}:create")
+        if kind in WISHES:
+            return self._of(stream, f"{stream}:{WISHES[kind]}:{wish}")
         if kind == "cancel_transfer":
             return self._cancelled(operation, stream)
         if kind == "decide":
@@ -181,12 +203,13 @@ class FinalChecker:
         if saga.signs and self.history.get(id_) is None and not apart:
             self._wrong("asked for", saga.stream, "nobody asked for it")
 
-    def _batch(self, batch: batches.Batch) -> None:
-        sent = self.history.get(batch.id)
+    def _sent(self, subject: S, check: Callable[[S, dict[str, Any], Books, Wrong], None]) -> None:
+        """What nobody sent should not be there; what was sent is held against it."""
+        sent = self.history.get(subject.id)
         if sent is None:
-            self._wrong("asked for", batch.stream, "nobody asked for it")
+            self._wrong("asked for", subject.stream, "nobody asked for it")
         else:
-            batches.check(batch, sent.body["items"], self.books, self._wrong)
+            check(subject, sent.body, self.books, self._wrong)
 
     def _case(self, case: cases.Case) -> None:
         known = self.books.saga(case.id).signs if case.source == "screening" else self.history.get(case.id)
@@ -253,4 +276,6 @@ _CATEGORY: Final = {
     **dict.fromkeys(("transfer", "cancel_transfer", "resolve"), "transfer"),
     **dict.fromkeys(("batch", "cancel_batch", "pause", "resume"), "batch"),
     **dict.fromkeys(("open_case", "note", "assign", "freeze", "decide"), "fraud_case"),
+    **dict.fromkeys(("order", "amend", "cancel_order"), "order"),
+    **dict.fromkeys(("standing_order", *(f"{wish}_standing_order" for wish in STANDING_WISHES)), "standing_order"),
 }
