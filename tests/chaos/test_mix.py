@@ -57,7 +57,7 @@ def test_an_interrupted_run_leaves_no_process(tmp_path: Path) -> None:
         children = psutil.Process(run.pid).children(recursive=True)
         assert len(children) > 8
         run.send_signal(signal.SIGTERM)
-        assert run.wait(90) != 0
+        assert run.wait(150) != 0
         gone, alive = psutil.wait_procs(children, timeout=10)
         assert not alive
         assert len(gone) == len(children)

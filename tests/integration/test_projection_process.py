@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from domain.streams import category_of
 from projections.catalogue import VIEWS
 from projections.compare import compare
 from stack.ports import free_port
@@ -49,16 +50,17 @@ async def projector(rig: Rig, tmp_path: Path, **env: str) -> AsyncIterator[async
         await process.wait()
 
 
-async def _all_equal(rig: Rig) -> None:
+async def _all_equal(rig: Rig, history: History) -> None:
+    told = {(category_of(one.stream), type(one.event).__name__) for append in history.appends for one in append}
     for view in ALL:
         compared = await compare(view, rig.connect, rig.log)
         assert compared.equal, compared.differences
-        assert compared.rows > 0 or view.name == "in_transit_and_suspense"
+        assert compared.rows > 0 or view.name == "in_transit_and_suspense" or view.wants.isdisjoint(told)
 
 
 @pytest.mark.parametrize("place", ["projection:before_commit", "projection:after_commit"])
 async def test_killed_around_a_commit_nothing_is_lost_or_done_twice(rig: Rig, tmp_path: Path, place: str) -> None:
-    history = History(1).trade(0).run(120)
+    history = History(1).run(120)
     await rig.append(history.appends)
     once = tmp_path / "killed"
     armed = {"TIDEMARK_FAILPOINT": place, "TIDEMARK_FAILPOINT_ONCE": str(once)}
@@ -71,11 +73,11 @@ async def test_killed_around_a_commit_nothing_is_lost_or_done_twice(rig: Rig, tm
     assert (rows > 0) == (place == "projection:after_commit")
     async with projector(rig, tmp_path, **armed):
         await rig.caught_up(ALL, sum(len(append) for append in history.appends))
-    await _all_equal(rig)
+    await _all_equal(rig, history)
 
 
 async def test_a_standby_takes_over_from_a_killed_leader(rig: Rig, tmp_path: Path) -> None:
-    history = History(2).trade(0).run(60)
+    history = History(2).run(60)
     await rig.append(history.appends)
     ready = tmp_path / "ready"
     async with projector(rig, tmp_path) as leader:
@@ -92,7 +94,7 @@ async def test_a_standby_takes_over_from_a_killed_leader(rig: Rig, tmp_path: Pat
             assert time.monotonic() - killed_at < 3, "numbering and projecting took too long to come back"
             standby.terminate()
             assert await asyncio.wait_for(standby.wait(), 10) == 0
-    await _all_equal(rig)
+    await _all_equal(rig, history)
 
 
 async def test_metrics_and_an_end_in_order(rig: Rig, tmp_path: Path) -> None:
