@@ -19,7 +19,7 @@ from activities.search import KIND, STATUS
 from activities.steps import Wish
 from commands.running import WorkflowOver, ask, resting, start_workflow, update_id, workflow_missing
 from domain.errors import Conflict
-from domain.fraud_case import FraudCase
+from domain.fraud_case import CaseStatus, FraudCase
 from domain.streams import fraud_case_stream
 from settings import Settings
 from workflows.fraud_case import FraudCaseWorkflow
@@ -78,8 +78,30 @@ class FraudCommands:
         try:
             step: CaseStep = await ask(handle, update, wish, update_id=update_id(wish))
         except WorkflowOver:
-            found = await self._ledger.state(stream)
-            assert isinstance(found, FraudCase)
-            found.must_be_undecided()
+            (await self._found(stream)).must_be_undecided()
             raise workflow_missing(stream) from None
+        except Conflict as refused:
+            if refused.code != "workflow_missing":
+                raise
+            return await self._once_more(case_id, update, wish, refused)
         return step
+
+    async def _once_more(self, case_id: str, update: object, wish: Wish, refused: Conflict) -> CaseStep:
+        """That nobody runs what it is about holds until `repair`; Temporal keeps it under the update's id."""
+        stream = fraud_case_stream(case_id)
+        try:
+            step: CaseStep = await ask(self._client.get_workflow_handle(stream), update, wish)
+        except WorkflowOver:
+            found = await self._found(stream)
+            if isinstance(wish, DecideWish) and found.status is (
+                CaseStatus.APPROVED if wish.approve else CaseStatus.REJECTED
+            ):
+                return CaseStep.of(found, case_id, subject_in_review=False)  # granted then, and answered in vain
+            found.must_be_undecided()
+            raise refused from None
+        return step
+
+    async def _found(self, stream: str) -> FraudCase:
+        found = await self._ledger.state(stream)
+        assert isinstance(found, FraudCase)
+        return found

@@ -166,6 +166,23 @@ async def test_a_terminated_case_is_found_and_restarted(under_test: System, run:
     await over(under_test, case_id)
 
 
+@pytest.mark.usefixtures(settling.__name__)
+async def test_a_decision_about_what_nobody_runs_is_granted_once_it_is_repaired(
+    under_test: System, run: str
+) -> None:
+    case_id = await held_payment(under_test, run)
+    await under_test.client.get_workflow_handle(f"payment-{run}").terminate("by hand")
+    decision = DecideWish(wish_id="d1", approve=True, actor="ana")
+    with pytest.raises(Conflict, match="repair"):
+        await under_test.fraud.decide(case_id, decision)
+    operator = Operator(under_test)
+    await operator.take_in()
+    await operator.mends(("workflow_missing", f"payment-{run}"))
+    for _ in range(2):
+        assert (await under_test.fraud.decide(case_id, decision)).status == "approved"
+    await payment_is(under_test, run, PaymentStatus.PROCESSED)
+
+
 async def test_a_payment_is_decided_where_its_case_has_no_workflow(under_test: System, run: str) -> None:
     case_id = await held_payment(under_test, run)
     await under_test.client.get_workflow_handle(f"fraud_case-{case_id}").terminate("by hand")
