@@ -29,16 +29,16 @@ class StackInfo(BaseModel):
 
 
 class ProcessRecord(BaseModel):
-    """A process of the stack: which part it is, its number, and when it was started (epoch seconds)."""
+    """A process of the stack: which part it is, its number, and when it was started (see `Identity`)."""
 
     part: str
     pid: int
-    created: float
+    started: str
 
     @property
     def identity(self) -> Identity:
         """For finding the process without mistaking another for it."""
-        return Identity(self.pid, self.created)
+        return Identity(self.pid, self.started)
 
 
 class StackState(BaseModel):

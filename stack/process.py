@@ -20,31 +20,43 @@ from stack.errors import PartUnavailable
 from stack.files import keep_log_small
 
 _LAUNCH = Path(__file__).with_name("launch.py")
-_CLOCK_TOLERANCE_S = 2.0
+_START_TICKS = 19  # proc(5): `starttime` is field 22; the fields behind the name begin with the third
+
+
+def _started(pid: int) -> str:
+    """When a process began, in a form only to be compared.
+
+    On Linux this is the boot and the kernel's ticks since then: a time of day would move with every step of the
+    machine's clock, and a running stack would seem gone. Raises OSError or psutil.Error when there is no such process.
+    """
+    if sys.platform != "linux":
+        return f"{psutil.Process(pid).create_time():.0f}"
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {after_name[_START_TICKS]}"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A process that cannot be mistaken for a later one with the same number. `created` is epoch seconds."""
+    """A process that cannot be mistaken for a later one with the same number."""
 
     pid: int
-    created: float
+    started: str
 
     @classmethod
     def of(cls, pid: int) -> Identity | None:
         """The identity of a running process, None when there is none."""
         try:
-            return cls(pid, psutil.Process(pid).create_time())
-        except psutil.Error:
+            return cls(pid, _started(pid))
+        except (OSError, psutil.Error):
             return None
 
     def process(self) -> psutil.Process | None:
         """The process itself, None once it is gone (a zombie is gone) or another one has its number."""
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.created) > _CLOCK_TOLERANCE_S:
+            if self.of(self.pid) != self or process.status() == psutil.STATUS_ZOMBIE:
                 return None
-            return None if process.status() == psutil.STATUS_ZOMBIE else process
+            return process
         except psutil.Error:
             return None
 
@@ -111,7 +123,7 @@ class Child:
             )
         self._asked = False
         self.started_at = time.monotonic()
-        self.identity = Identity.of(self._popen.pid) or Identity(self._popen.pid, time.time())
+        self.identity = Identity.of(self._popen.pid) or Identity(self._popen.pid, "")
 
     @property
     def pid(self) -> int:

@@ -247,7 +247,7 @@ class Stack:
     def _publish(self, ready: bool) -> None:
         """Write the state file: processes as of now."""
         children = [
-            ProcessRecord(part=watched.part.name, pid=identity.pid, created=identity.created)
+            ProcessRecord(part=watched.part.name, pid=identity.pid, started=identity.started)
             for watched in self._watched
             if watched.part.child is not None and watched.part.child.exit_code() is None
             for identity in [watched.part.child.identity]
@@ -257,7 +257,7 @@ class Stack:
             processes[child.part].append(child.pid)
         self._info = self._info.model_copy(update={"processes": processes})
         me = Identity.of(os.getpid())
-        supervisor = ProcessRecord(part="supervisor", pid=os.getpid(), created=me.created if me else 0.0)
+        supervisor = ProcessRecord(part="supervisor", pid=os.getpid(), started=me.started if me else "")
         StackState(supervisor=supervisor, children=children, ready=ready, info=self._info).write(self._data_dir)
 
 

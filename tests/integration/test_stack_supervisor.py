@@ -264,20 +264,20 @@ def test_the_children_of_a_killed_supervisor_end_by_themselves(tmp_path: Path) -
 
 def leave_stale_state(data_dir: Path, bystander: Identity) -> None:
     """As if a supervisor that is gone had recorded this process as its child."""
-    gone = ProcessRecord(part="supervisor", pid=2**22 - 1, created=1.0)
-    child = ProcessRecord(part="worker", pid=bystander.pid, created=bystander.created)
+    gone = ProcessRecord(part="supervisor", pid=2**22 - 1, started="earlier")
+    child = ProcessRecord(part="worker", pid=bystander.pid, started=bystander.started)
     StackState(supervisor=gone, children=[child], ready=True, info=StackInfo()).write(data_dir)
 
 
-@pytest.mark.parametrize(("shift_s", "survives"), [(0.0, False), (-3600.0, True)])
+@pytest.mark.parametrize(("since", "survives"), [("", False), ("an hour ago", True)])
 def test_leftovers_are_ended_but_never_a_process_that_took_over_a_number(
-    tmp_path: Path, postgres_server: str, shift_s: float, survives: bool
+    tmp_path: Path, postgres_server: str, since: str, survives: bool
 ) -> None:
     bystander = subprocess.Popen(["sleep", "60"])
     try:
         seen = Identity.of(bystander.pid)
         assert seen is not None
-        leave_stale_state(tmp_path, Identity(seen.pid, seen.created + shift_s))
+        leave_stale_state(tmp_path, Identity(seen.pid, since or seen.started))
         assert stack.read_info(tmp_path) is None
         with stack.up(config(tmp_path, stand_in(), database=postgres_server)):
             assert (Identity.of(bystander.pid) is not None and bystander.poll() is None) is survives

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from rich.console import Console
 
 from stack.database import plain_url, with_role
 from stack.files import FileLock, keep_log_small, tail, write_private
+from stack.process import Identity
 from stack.progress import PlainLines, console_progress
 
 
@@ -102,3 +106,19 @@ def test_a_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
     first.release()
     assert second.try_acquire()
     second.release()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel keeps only the time of day")
+def test_a_process_is_known_after_the_machines_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = Identity.of(os.getpid())
+    assert seen is not None
+    booted = psutil.boot_time()
+    # Linux counts "booted at" back from the time of day, so setting the clock moves it.
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + 30)
+    assert seen.process() == psutil.Process()
+
+
+def test_a_process_that_has_another_ones_number_is_not_it() -> None:
+    assert Identity(os.getpid(), "another boot 1").process() is None
+    assert Identity(2**22 - 1, "").process() is None
+    assert Identity.of(2**22 - 1) is None
