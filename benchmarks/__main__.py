@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.answers import first_answers
 from benchmarks.batches import batches
 from benchmarks.logs import appends, catching_up, growth
+from benchmarks.matching import matching
 from benchmarks.measuring import BrokenInvariant, Row, tell
 from benchmarks.publish import publish
 from benchmarks.report import Report, print_table
@@ -52,6 +53,11 @@ PARTS = (
     Part("first answers", ("10",), lambda s, q, _: first_answers(s, 2 if q else 7, 10 if q else 25)),
     Part("appends", ("6", "7"), lambda s, q, _: appends(s, 2 if q else 7, 300 if q else 700)),
     Part("catching up", ("8",), lambda s, q, _: catching_up(s, 2 if q else 5, 10_000 if q else 20_000)),
+    Part(
+        "orders and their books",
+        ("12",),
+        lambda s, q, _: matching(s, 1 if q else 3, 200 if q else 400, 30 if q else 80),
+    ),
     Part("growth", ("11",), lambda s, _q, _: growth(s, 5, 10_000, 1_000_000)),
 )
 
@@ -76,7 +82,7 @@ async def main(quick: bool, only: set[str]) -> Report:
         except BrokenInvariant as broken:
             report.refuse_all(str(broken))
     report.seconds = time.monotonic() - started
-    report.rows.sort(key=lambda row: (int(row.number.rstrip("abc")), row.number))
+    report.rows.sort(key=lambda row: (int(row.number.rstrip("abcde")), row.number))
     return report
 
 

@@ -6,6 +6,8 @@ import math
 from typing import Any
 from xml.sax.saxutils import escape
 
+from benchmarks.report import ratio_of
+
 WIDTH, LEFT, RIGHT, LINE, TOP = 860, 420, 90, 26, 56
 LEAST, MOST = 0.25, 8.0
 """Ends of the scale, as a share of the goal; it is logarithmic."""
@@ -36,7 +38,7 @@ def _bar(row: dict[str, Any], y: float, goal: float) -> list[str]:
     end, colour = _x(share), GOOD if row["met"] else BAD
     left, right = sorted((goal, end))
     middle = y + LINE / 2
-    label = f"{row['ratio']:.2f}× (goal {'≤' if row['at_most'] else '≥'} {row['goal']:g}×)"
+    label = f"{ratio_of(row)}× (goal {'≤' if row['at_most'] else '≥'} {row['goal']:g}×)"
     where, anchor = (right + 6, "start") if end >= goal else (left - 6, "end")
     return [
         f'<text x="{LEFT - 130}" y="{middle + 4:.0f}" text-anchor="end" fill="{GREY}">'

@@ -66,8 +66,8 @@ class Row:
         if self.refused or not self.ratios:
             return {**shown, "refused": self.refused or "not measured"}
         found = {"ours": self.ours, "theirs": self.theirs, "ratio": self.ratio}
-        digits = {name: round(value, 4) for name, value in found.items()}
-        return {**shown, **digits, "ratios": [round(each, 4) for each in self.ratios], "met": self.met}
+        digits = {name: float(f"{value:.6g}") for name, value in found.items()}
+        return {**shown, **digits, "ratios": [float(f"{each:.6g}") for each in self.ratios], "met": self.met}
 
 
 async def alternate(
@@ -82,6 +82,11 @@ async def alternate(
             await after()
         tell(f"  round {number + 1}/{rounds}: " + ", ".join(f"{n} {v[-1]:.4g}" for n, v in found.items()))
     return found
+
+
+def share(found: Sequence[float], part: float) -> float:
+    """The value below which `part` of them are."""
+    return sorted(found)[min(len(found) - 1, int(len(found) * part))]
 
 
 def tell(line: str) -> None:

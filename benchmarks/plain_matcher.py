@@ -15,7 +15,10 @@ class PlainBook:
     def __init__(self) -> None:
         self._heaps: dict[Side, list[int]] = {"buy": [], "sell": []}
         self._lines: dict[Side, dict[int, deque[list[int]]]] = {"buy": {}, "sell": {}}
-        self.trades = 0
+
+    def waiting(self, side: Side) -> int:
+        """Shares that wait on one side, of all orders."""
+        return sum(quantity for line in self._lines[side].values() for _, quantity in line)
 
     def place(self, order: int, side: Side, price: int, quantity: int) -> None:
         other: Side = "sell" if side == "buy" else "buy"
@@ -30,7 +33,6 @@ class PlainBook:
                 taken = min(quantity, line[0][1])
                 quantity -= taken
                 line[0][1] -= taken
-                self.trades += 1
                 if not line[0][1]:
                     line.popleft()
             if not line:

@@ -76,9 +76,15 @@ def cells(row: dict[str, Any]) -> list[str]:
         row["against"],
         f"{figure(row['ours'])} {row['unit']}",
         figure(row["theirs"]),
-        f"{row['ratio']:.2f}{times}",
+        f"{ratio_of(row)}{times}",
         f"{sign} {row['goal']:g}{times} {'met' if row['met'] else 'missed'}",
     ]
+
+
+def ratio_of(row: dict[str, Any]) -> str:
+    """Two places; of what is a small part of its limit, two digits."""
+    ratio = row["ratio"]
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
 
 
 def figure(value: float) -> str:

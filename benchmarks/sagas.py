@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.costs import Costs, database_counts, history_of
-from benchmarks.measuring import BrokenInvariant, Measure, Row, alternate, tell
+from benchmarks.measuring import BrokenInvariant, Measure, Row, alternate, share, tell
 from benchmarks.side import PEERS_PYTHON, Side, side
 from benchmarks.stand import Stand
 from domain.streams import payment_stream, transfer_stream
@@ -165,14 +165,14 @@ async def lag(stand: Stand, rounds: int, size: int) -> list[Row]:
             await stand.conserved()
             lags += answer["lags"]
             commits += answer["commits"]
-            medians[0].append(_share(answer["lags"], 0.5))
-            medians[1].append(_share(answer["commits"], 0.5))
+            medians[0].append(share(answer["lags"], 0.5))
+            medians[1].append(share(answer["commits"], 0.5))
             tell(f"  round {number + 1}/{rounds}: lag {medians[0][-1]:.1f} ms, commit {medians[1][-1]:.1f} ms")
     against = "one durable commit of one row, median"
     return [
         Row("9a", "commit to view, p50", against, "ms", 5.0, at_most=True).fill(*medians),
         Row("9b", "commit to view, p99", against, "ms", 50.0, at_most=True).fill(
-            [_share(lags, 0.99)], [_share(commits, 0.5)]
+            [share(lags, 0.99)], [share(commits, 0.5)]
         ),
     ]
 
@@ -180,7 +180,3 @@ async def lag(stand: Stand, rounds: int, size: int) -> list[Row]:
 async def _keep_busy(ours: Side, stop: asyncio.Event) -> None:
     while not stop.is_set():
         await ours.ask("payments", n=60, at_once=IN_FLIGHT[0])
-
-
-def _share(found: list[float], share: float) -> float:
-    return sorted(found)[min(len(found) - 1, int(len(found) * share))]
