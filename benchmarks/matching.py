@@ -54,7 +54,7 @@ MEMORY_GOAL, LOG_GOAL, WORKFLOW_GOAL = 0.001, 0.0002, 0.00002
 
 
 async def matching(stand: Stand, rounds: int, size: int, probes: int) -> list[Row]:
-    """`size`: orders through the log in a round; a quarter as many as workflows. `probes` of the lag in a round."""
+    """`size`: orders through the log in a round, and a quarter of them as workflows; `probes` of the lag."""
     market = await Market.opened(stand)
     sides = {
         "plain": plain,

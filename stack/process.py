@@ -27,7 +27,8 @@ def _started(pid: int) -> str:
     """When a process began, in a form only to be compared.
 
     On Linux this is the boot and the kernel's ticks since then: a time of day would move with every step of the
-    machine's clock, and a running stack would seem gone. Raises OSError or psutil.Error when there is no such process.
+    machine's clock, and a running stack would seem gone. Raises OSError or psutil.Error when there is no such
+    process.
     """
     if sys.platform != "linux":
         return f"{psutil.Process(pid).create_time():.0f}"
