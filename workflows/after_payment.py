@@ -23,9 +23,7 @@ class RefundWorkflow:
 
     async def _refund(self, ref: PaymentRef, wish: RefundWish) -> PaymentStep:
         try:
-            step = await workflow.execute_local_activity_method(
-                PaymentActivities.refund_payment, args=[ref, wish], **ledger_step("refund")
-            )
+            step = await ledger_step("refund", PaymentActivities.refund_payment, ref, wish)
         except STEP_FAILED as error:
             raise refusal_of(error) from None
         show(step.status, step.user, f"**{step.status}**: {step.refunded} of {step.captured} refunded")
@@ -55,20 +53,15 @@ class DisputeWorkflow:
         return await self._life.rest()
 
     async def _course(self, ref: PaymentRef, wish: DisputeWish) -> PaymentStep:
-        step = self._life.at(
-            await workflow.execute_local_activity_method(
-                PaymentActivities.open_dispute, args=[ref, wish], **ledger_step("open the dispute")
-            )
-        )
+        step = self._life.at(await ledger_step("open the dispute", PaymentActivities.open_dispute, ref, wish))
         while step.status is PaymentStatus.DISPUTED:
             show(step.status, step.user, f"**disputed**: {wish.reason}")
             asked = await self._life.next_wish()
             assert asked is not None
+            assert isinstance(asked.wish, DisputeDecision)
             try:
-                step = await workflow.execute_local_activity_method(
-                    PaymentActivities.resolve_dispute,
-                    args=[step.ref, asked.wish],
-                    **ledger_step("resolve the dispute"),
+                step = await ledger_step(
+                    "resolve the dispute", PaymentActivities.resolve_dispute, step.ref, asked.wish
                 )
             except STEP_FAILED as error:
                 asked.refuse(refusal_of(error))

@@ -6,9 +6,7 @@ records decides the case in the same append, and its signal back says so.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Concatenate, ParamSpec
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -30,7 +28,6 @@ from workflows.inbox import Asked
 from workflows.life import Life, too_late
 from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show
 
-P = ParamSpec("P")
 ANSWER_WITHIN = timedelta(seconds=30)
 """How long a case waits for the payment or transfer that it asked."""
 
@@ -91,7 +88,7 @@ class FraudCaseWorkflow:
     # --- its life ------------------------------------------------------------
 
     async def _course(self, order: CaseOrder) -> CaseStep:
-        step = self._life.at(await self._ledger(FraudActivities.open_case, order))
+        step = self._life.at(await ledger_step("open case", FraudActivities.open_case, order))
         while step.status in UNDECIDED:
             self._show(step)
             asked = await self._life.next_wish(until=step.decide_by if step.status is CaseStatus.OPEN else None)
@@ -101,11 +98,13 @@ class FraudCaseWorkflow:
 
     async def _late(self, step: CaseStep) -> CaseStep:
         """The deadline. A signal that was lost is made up for first: the case may be over with its subject."""
-        settled = await self._ledger(FraudActivities.settle_case, step, SettleWish(wish_id="deadline"))
+        settled = await ledger_step(
+            "settle case", FraudActivities.settle_case, step, SettleWish(wish_id="deadline")
+        )
         if settled.status is not CaseStatus.OPEN:
             return settled
         wish = EscalateWish(wish_id="deadline", reason="nobody decided it in time", actor="deadline")
-        return await self._ledger(FraudActivities.escalate_case, settled, wish)
+        return await ledger_step("escalate case", FraudActivities.escalate_case, settled, wish)
 
     async def _grant(self, asked: Asked[CaseStep], step: CaseStep) -> CaseStep:
         try:
@@ -119,15 +118,15 @@ class FraudCaseWorkflow:
     async def _do(self, wish: Wish, step: CaseStep) -> CaseStep:
         match wish:
             case AssignWish():
-                return await self._ledger(FraudActivities.assign_case, step, wish)
+                return await ledger_step("assign case", FraudActivities.assign_case, step, wish)
             case NoteWish():
-                return await self._ledger(FraudActivities.note_case, step, wish)
+                return await ledger_step("note case", FraudActivities.note_case, step, wish)
             case EscalateWish():
-                return await self._ledger(FraudActivities.escalate_case, step, wish)
+                return await ledger_step("escalate case", FraudActivities.escalate_case, step, wish)
             case FreezeWish():
-                return await self._ledger(FraudActivities.freeze_account, step, wish)
+                return await ledger_step("freeze account", FraudActivities.freeze_account, step, wish)
             case SettleWish():
-                return await self._ledger(FraudActivities.settle_case, step, wish)
+                return await ledger_step("settle case", FraudActivities.settle_case, step, wish)
             case DecideWish():
                 return await self._decide(wish, step)
             case _:
@@ -137,8 +136,10 @@ class FraudCaseWorkflow:
         """Freeze first: rejecting releases nothing that could then be spent again."""
         if wish.freeze and not wish.approve:
             freeze = FreezeWish(wish_id=wish.wish_id, actor=wish.actor, trace=wish.trace)
-            step = await self._ledger(FraudActivities.freeze_account, step, freeze)
-        step = await self._ledger(FraudActivities.settle_case, step, SettleWish(wish_id=f"before-{wish.wish_id}"))
+            step = await ledger_step("freeze account", FraudActivities.freeze_account, step, freeze)
+        step = await ledger_step(
+            "settle case", FraudActivities.settle_case, step, SettleWish(wish_id=f"before-{wish.wish_id}")
+        )
         if step.subject is not None and step.subject_in_review:
             moved = self._moved
             review = ReviewWish(
@@ -153,7 +154,7 @@ class FraudCaseWorkflow:
         elif step.subject is not None and not wish.approve:
             cancel = CancelWish(wish_id=f"case:{wish.wish_id}", reason="fraud", actor=wish.actor, trace=wish.trace)
             await self._tell(step.subject, "cancel", cancel, must=False)
-        return await self._ledger(FraudActivities.decide_case, step, wish)
+        return await ledger_step("decide case", FraudActivities.decide_case, step, wish)
 
     async def _wait_for_subject(self, moved: int) -> None:
         try:
@@ -170,17 +171,6 @@ class FraudCaseWorkflow:
                 details = {"code": "workflow_missing", "field": None, "kind": "Conflict"}
                 message = f"{subject} is in review but no workflow runs it: `starter.py repair` restarts it"
                 raise ApplicationError(message, details, type="workflow_missing", non_retryable=True) from fault
-
-    async def _ledger(
-        self,
-        leg: Callable[Concatenate[FraudActivities, Any, P], Awaitable[CaseStep]],
-        about: CaseOrder | CaseStep,
-        *wish: P.args,
-        **_none: P.kwargs,
-    ) -> CaseStep:
-        """One step's append, by the name of its activity."""
-        summary = leg.__name__.replace("_", " ")
-        return await workflow.execute_local_activity_method(leg, args=[about, *wish], **ledger_step(summary))
 
     def _show(self, step: CaseStep) -> None:
         who = f", with {step.assignee}" if step.assignee else ""

@@ -81,11 +81,7 @@ class OrderWorkflow:
     # --- its life ------------------------------------------------------------
 
     async def _course(self, order: TradingOrder) -> OrderStep:
-        step = self._life.at(
-            await workflow.execute_local_activity_method(
-                TradingActivities.place_order, order, **ledger_step("cover and match")
-            )
-        )
+        step = self._life.at(await ledger_step("cover and match", TradingActivities.place_order, order))
         while not step.over:
             step = self._life.at(await self._next(step))
         self._show(step)
@@ -117,15 +113,11 @@ class OrderWorkflow:
 
         async def bust() -> None:
             nonlocal settled
-            settled = await workflow.execute_local_activity_method(
-                TradingActivities.bust_trade, args=[step.order_id, trade, refused], **ledger_step("bust")
-            )
+            settled = await ledger_step("bust", TradingActivities.bust_trade, step.order_id, trade, refused)
 
         undo.register("bust_trade", bust)
         try:
-            settled = await workflow.execute_local_activity_method(
-                TradingActivities.settle_trade, args=[step.order_id, trade], **ledger_step("settle")
-            )
+            settled = await ledger_step("settle", TradingActivities.settle_trade, step.order_id, trade)
         except STEP_FAILED as error:
             refusal = refusal_of(error)
             refused = BustWish(code=refusal.type or "refused", reason=refusal.message)
@@ -156,21 +148,13 @@ class OrderWorkflow:
     async def _do(self, wish: Wish, step: OrderStep) -> OrderStep:
         match wish:
             case CancelOrderWish():
-                return await workflow.execute_local_activity_method(
-                    TradingActivities.cancel_order, args=[step, wish], **ledger_step("cancel")
-                )
+                return await ledger_step("cancel", TradingActivities.cancel_order, step, wish)
             case AmendOrderWish():
-                return await workflow.execute_local_activity_method(
-                    TradingActivities.amend_order, args=[step, wish], **ledger_step("amend")
-                )
+                return await ledger_step("amend", TradingActivities.amend_order, step, wish)
             case ExpireOrderWish():
-                return await workflow.execute_local_activity_method(
-                    TradingActivities.expire_order, args=[step, wish], **ledger_step("expire")
-                )
+                return await ledger_step("expire", TradingActivities.expire_order, step, wish)
             case _:
-                return await workflow.execute_local_activity_method(
-                    TradingActivities.look_at_order, step.order_id, **ledger_step("look")
-                )
+                return await ledger_step("look", TradingActivities.look_at_order, step.order_id)
 
     def _on_temporal_cancel(self) -> None:
         self._life.inbox.put(CancelOrderWish(wish_id="temporal-cancellation", reason="workflow cancelled"))

@@ -104,10 +104,10 @@ class PaymentWorkflow:
     async def _open(self, order: PaymentOrder) -> PaymentStep:
         asked = self._life.inbox.take(CancelWish)
         early = asked.wish if asked is not None and isinstance(asked.wish, CancelWish) else None
-        step = await workflow.execute_local_activity_method(
+        step = await ledger_step(
+            "initiate, screen, authorise",
             PaymentActivities.open_payment,
             OpenPayment(order=order, cancelled=early),
-            **ledger_step("initiate, screen, authorise"),
         )
         if asked is not None:
             self._life.inbox.settle_early(asked, step, cancelled=step.status is S.CANCELLED)
@@ -137,21 +137,13 @@ class PaymentWorkflow:
     async def _do(self, wish: Wish, step: PaymentStep) -> PaymentStep:
         match wish:
             case CancelWish():
-                return await workflow.execute_local_activity_method(
-                    PaymentActivities.cancel_payment, args=[step.ref, wish], **ledger_step("cancel")
-                )
+                return await ledger_step("cancel", PaymentActivities.cancel_payment, step.ref, wish)
             case CaptureWish():
-                return await workflow.execute_local_activity_method(
-                    PaymentActivities.capture_payment, args=[step.ref, wish], **ledger_step("capture")
-                )
+                return await ledger_step("capture", PaymentActivities.capture_payment, step.ref, wish)
             case ReviewWish():
-                return await workflow.execute_local_activity_method(
-                    PaymentActivities.review_payment, args=[step.ref, wish], **ledger_step("review")
-                )
+                return await ledger_step("review", PaymentActivities.review_payment, step.ref, wish)
             case ExpireWish():
-                return await workflow.execute_local_activity_method(
-                    PaymentActivities.expire_payment, args=[step.ref, wish], **ledger_step("expire")
-                )
+                return await ledger_step("expire", PaymentActivities.expire_payment, step.ref, wish)
             case _:
                 raise AssertionError(f"not a wish about a payment: {wish!r}")
 

@@ -58,9 +58,7 @@ class StandingOrderRunWorkflow:
         return step
 
     async def _make_run(self, wake: WakeUp) -> RunStep:
-        return await workflow.execute_local_activity_method(
-            StandingOrderActivities.make_run, wake, **ledger_step("make the run that is due")
-        )
+        return await ledger_step("make the run that is due", StandingOrderActivities.make_run, wake)
 
     async def _start(self, order: TransferOrder) -> None:
         """Its saga goes on without us. What has one already (this workflow, run again) needs no other."""

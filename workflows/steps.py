@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -10,13 +12,23 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.search import STATUS, USER
 
+P = ParamSpec("P")
+Step = TypeVar("Step")
+
 _LEDGER_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
 _RAIL_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=30))
 
 
-def ledger_step(summary: str) -> workflow.LocalActivityConfig:
-    """A step of ours: a few milliseconds in Postgres, safe to repeat, retried until known. A refusal is final."""
-    return workflow.LocalActivityConfig(
+async def ledger_step(
+    summary: str, leg: Callable[Concatenate[Any, P], Awaitable[Step]], *args: P.args, **none: P.kwargs
+) -> Step:
+    """A step of ours: a few milliseconds in Postgres, safe to repeat, retried until known. A refusal is final.
+
+    `args` go by place, as Temporal passes them; nothing goes by name.
+    """
+    return await workflow.execute_local_activity_method(
+        leg,
+        args=args,
         summary=summary,
         start_to_close_timeout=timedelta(seconds=15),
         # Past this backoff the wait becomes a durable timer, so that a long outage holds no workflow task open.

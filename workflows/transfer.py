@@ -127,10 +127,10 @@ class TransferWorkflow:
     async def _reserve(self, order: TransferOrder) -> TransferStep:
         asked = self._life.inbox.take(CancelWish)
         early = asked.wish if asked is not None and isinstance(asked.wish, CancelWish) else None
-        step = await workflow.execute_local_activity_method(
+        step = await ledger_step(
+            "initiate, screen, reserve",
             TransferActivities.open_transfer,
             OpenTransfer(order=order, cancelled=early),
-            **ledger_step("initiate, screen, reserve"),
         )
         if asked is not None:
             self._life.inbox.settle_early(asked, step, cancelled=step.status is S.CANCELLED)
@@ -273,15 +273,12 @@ class TransferWorkflow:
 
     async def _ledger(
         self,
-        leg: Callable[Concatenate[TransferActivities, TransferOrder, P], Awaitable[TransferStep]],
-        order: TransferOrder,
-        *wish: P.args,
-        **_none: P.kwargs,
+        leg: Callable[Concatenate[TransferActivities, P], Awaitable[TransferStep]],
+        *args: P.args,
+        **none: P.kwargs,
     ) -> TransferStep:
         """One leg's append, by the name of its activity."""
-        summary = leg.__name__.replace("_", " ")
-        step = await workflow.execute_local_activity_method(leg, args=[order, *wish], **ledger_step(summary))
-        return self._life.at(step)
+        return self._life.at(await ledger_step(leg.__name__.replace("_", " "), leg, *args, **none))
 
     def _on_temporal_cancel(self) -> None:
         self._life.inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))

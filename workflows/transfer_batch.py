@@ -108,20 +108,11 @@ class BatchTransferWorkflow:
     async def _decided(self, order: BatchOrder, wish: Wish) -> BatchStep:
         match wish:
             case PauseWish():
-                leg = BatchActivities.pause_batch
-                return await workflow.execute_local_activity_method(
-                    leg, args=[order, wish], **ledger_step("pause")
-                )
+                return await ledger_step("pause", BatchActivities.pause_batch, order, wish)
             case ResumeWish():
-                resume = BatchActivities.resume_batch
-                return await workflow.execute_local_activity_method(
-                    resume, args=[order, wish], **ledger_step("resume")
-                )
+                return await ledger_step("resume", BatchActivities.resume_batch, order, wish)
             case CancelWish():
-                cancel = BatchActivities.cancel_batch
-                return await workflow.execute_local_activity_method(
-                    cancel, args=[order, wish], **ledger_step("cancel")
-                )
+                return await ledger_step("cancel", BatchActivities.cancel_batch, order, wish)
             case _:
                 raise AssertionError(f"not a wish about a batch: {wish!r}")
 
