@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 from activities.payments import PaymentActivities
 from activities.steps import DisputeDecision, DisputeWish, PaymentRef, PaymentStep, RefundWish
 from domain.payment import PaymentStatus
-from workflows.life import Life, too_late
+from workflows.life import Life
 from workflows.shield import survive_cancellation
 from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show
 
@@ -39,8 +40,7 @@ class DisputeWorkflow:
 
     @workflow.run
     async def run(self, ref: PaymentRef, wish: DisputeWish) -> PaymentStep:
-        closed = too_late("payment", f"payment is not in disputed status: {ref.payment_id}")
-        return await self._life.lead(self._course(ref, wish), lambda: None, lambda: closed)
+        return await self._life.lead(self._course(ref, wish), lambda: self._over(ref))
 
     @workflow.update
     async def request_resolution(self, wish: DisputeDecision) -> PaymentStep:
@@ -59,13 +59,10 @@ class DisputeWorkflow:
             asked = await self._life.next_wish()
             assert asked is not None
             assert isinstance(asked.wish, DisputeDecision)
-            try:
-                step = await ledger_step(
-                    "resolve the dispute", PaymentActivities.resolve_dispute, step.ref, asked.wish
-                )
-            except STEP_FAILED as error:
-                asked.refuse(refusal_of(error))
-            else:
-                asked.grant(self._life.at(step))
+            resolving = ledger_step("resolve the dispute", PaymentActivities.resolve_dispute, step.ref, asked.wish)
+            step = await self._life.answer(asked, resolving)
         show(step.status, step.user, f"**{step.status}**")
         return step
+
+    def _over(self, ref: PaymentRef) -> ApplicationError:
+        return self._life.too_late("payment", f"payment is not in disputed status: {ref.payment_id}")

@@ -24,9 +24,8 @@ from activities.fraud_steps import (
 )
 from activities.steps import CancelWish, ReviewWish, Wish
 from domain.fraud_case import UNDECIDED, CaseStatus
-from workflows.inbox import Asked
-from workflows.life import Life, too_late
-from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show
+from workflows.life import Life
+from workflows.steps import ledger_step, show
 
 ANSWER_WITHIN = timedelta(seconds=30)
 """How long a case waits for the payment or transfer that it asked."""
@@ -42,7 +41,7 @@ class FraudCaseWorkflow:
 
     @workflow.run
     async def run(self, order: CaseOrder) -> CaseStep:
-        return await self._life.lead(self._course(order), lambda: None, lambda: self._over(order.case_id))
+        return await self._life.lead(self._course(order), lambda: self._over(order))
 
     @workflow.signal
     def subject_moved(self, wish: SettleWish) -> None:
@@ -92,7 +91,10 @@ class FraudCaseWorkflow:
         while step.status in UNDECIDED:
             self._show(step)
             asked = await self._life.next_wish(until=step.decide_by if step.status is CaseStatus.OPEN else None)
-            step = self._life.at(await (self._late(step) if asked is None else self._grant(asked, step)))
+            if asked is None:
+                step = self._life.at(await self._late(step))
+            else:
+                step = await self._life.answer(asked, self._do(asked.wish, step))
         self._show(step)
         return step
 
@@ -105,15 +107,6 @@ class FraudCaseWorkflow:
             return settled
         wish = EscalateWish(wish_id="deadline", reason="nobody decided it in time", actor="deadline")
         return await ledger_step("escalate case", FraudActivities.escalate_case, settled, wish)
-
-    async def _grant(self, asked: Asked[CaseStep], step: CaseStep) -> CaseStep:
-        try:
-            after = await self._do(asked.wish, step)
-        except STEP_FAILED as error:
-            asked.refuse(refusal_of(error))
-            return step
-        asked.grant(after)
-        return after
 
     async def _do(self, wish: Wish, step: CaseStep) -> CaseStep:
         match wish:
@@ -177,6 +170,5 @@ class FraudCaseWorkflow:
         about = step.subject or f"account {step.account_id}"
         show(step.status, step.user, f"**{step.status}**{who}: {about}, risk score {step.risk_score}")
 
-    def _over(self, case_id: str) -> ApplicationError:
-        status = self._life.step.status if self._life.step is not None else CaseStatus.NONE
-        return too_late("fraud_case", f"fraud case is not in open or escalated status: {case_id} is {status}")
+    def _over(self, order: CaseOrder) -> ApplicationError:
+        return self._life.too_late("fraud_case", f"fraud case is not in open or escalated status: {order.case_id}")

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from activities.steps import CancelWish, Wish
 from workflows.inbox import Asked, Inbox
 from workflows.shield import survive_cancellation
 from workflows.steps import STEP_FAILED, refusal_of
 
-Step = TypeVar("Step")
+TEMPORAL_CANCEL = CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled")
+"""What a Temporal cancellation asks of a payment, a transfer or a batch."""
+
+
+class Stands(Protocol):
+    """What a step answers: where things stand after it."""
+
+    @property
+    def status(self) -> str: ...
+
+
+Step = TypeVar("Step", bound=Stands)
 
 
 class Life(Generic[Step]):
@@ -28,14 +40,19 @@ class Life(Generic[Step]):
     async def lead(
         self,
         course: Coroutine[Any, Any, Step],
-        on_cancel: Callable[[], object],
         over: Callable[[], ApplicationError],
+        on_cancel: Wish | None = None,
     ) -> Step:
-        """Runs `course` to its end. `on_cancel` is told of each Temporal cancellation; who asks for something when
-        it is over gets the answer of `over`. Raises the domain's refusal of the course's first step.
+        """Runs `course` to its end. A Temporal cancellation counts as the wish `on_cancel`, if any; who asks for
+        something when it is over gets the answer of `over`. Raises the domain's refusal of the first step.
         """
+
+        def cancelled() -> None:
+            if on_cancel is not None:
+                self.inbox.put(on_cancel)
+
         try:
-            return await survive_cancellation(course, on_cancel)
+            return await survive_cancellation(course, cancelled)
         except STEP_FAILED as error:
             self._refused = refusal_of(error)
             raise self._refused from None
@@ -64,9 +81,18 @@ class Life(Generic[Step]):
         assert self.step is not None
         return self.step
 
+    async def answer(self, asked: Asked[Step], doing: Awaitable[Step]) -> Step:
+        """Does what was asked and says where it stands then; where that is refused, it stands where it stood."""
+        try:
+            asked.grant(self.at(await doing))
+        except STEP_FAILED as error:
+            asked.refuse(refusal_of(error))
+        assert self.step is not None
+        return self.step
 
-def too_late(kind: str, message: str) -> ApplicationError:
-    """The answer to a wish that came when nothing can be wished any more."""
-    code = f"wrong_{kind}_status"
-    details = {"code": code, "field": None, "kind": "WrongState"}
-    return ApplicationError(message, details, type=code, non_retryable=True)
+    def too_late(self, kind: str, expected: str) -> ApplicationError:
+        """The answer to a wish that came when nothing can be wished any more: `expected` says what would be."""
+        status = "not accepted" if self.step is None else self.step.status
+        code = f"wrong_{kind}_status"
+        details = {"code": code, "field": None, "kind": "WrongState"}
+        return ApplicationError(f"{expected} is {status}", details, type=code, non_retryable=True)

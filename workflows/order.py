@@ -27,7 +27,7 @@ from domain.streams import order_stream
 from domain.trade_messages import TradeTerms
 from workflows.compensation import Compensations
 from workflows.inbox import Asked
-from workflows.life import Life, too_late
+from workflows.life import Life
 from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show
 
 
@@ -42,8 +42,9 @@ class OrderWorkflow:
 
     @workflow.run
     async def run(self, order: TradingOrder) -> OrderStep:
+        cancel = CancelOrderWish(wish_id="temporal-cancellation", reason="workflow cancelled")
         return await self._life.lead(
-            self._course(order), self._on_temporal_cancel, lambda: self._over(order.order_id)
+            self._course(order), lambda: self._life.too_late("order", f"order {order.order_id}"), cancel
         )
 
     # --- what can be asked of it ---------------------------------------------
@@ -94,13 +95,13 @@ class OrderWorkflow:
         if step.must_leave and not self._left:
             self._left = True
             wish = CancelOrderWish(wish_id="leg-refused", reason=step.failure_reason or "a leg was refused")
-            return await self._try(Asked(wish), step)
+            return await self._life.answer(Asked(wish), self._do(wish, step))
         asked = self._life.inbox.take()
         if asked is None:
             self._show(step)
             asked = await self._life.next_wish(until=None if self._expired else step.expires_at)
         if asked is not None:
-            return await self._try(asked, step)
+            return await self._life.answer(asked, self._do(asked.wish, step))
         assert step.expires_at is not None
         self._expired = True
         return await self._do(ExpireOrderWish(wish_id="end-of-day", expired_at=step.expires_at), step)
@@ -136,15 +137,6 @@ class OrderWorkflow:
         except ApplicationError:
             workflow.logger.info("nobody to tell of %s at %s", trade_id, order_id)
 
-    async def _try(self, asked: Asked[OrderStep], step: OrderStep) -> OrderStep:
-        try:
-            after = await self._do(asked.wish, step)
-        except STEP_FAILED as error:
-            asked.refuse(refusal_of(error))
-            return step
-        asked.grant(after)
-        return after
-
     async def _do(self, wish: Wish, step: OrderStep) -> OrderStep:
         match wish:
             case CancelOrderWish():
@@ -155,14 +147,6 @@ class OrderWorkflow:
                 return await ledger_step("expire", TradingActivities.expire_order, step, wish)
             case _:
                 return await ledger_step("look", TradingActivities.look_at_order, step.order_id)
-
-    def _on_temporal_cancel(self) -> None:
-        self._life.inbox.put(CancelOrderWish(wish_id="temporal-cancellation", reason="workflow cancelled"))
-
-    def _over(self, order_id: str) -> ApplicationError:
-        step = self._life.step
-        status = "not accepted" if step is None else step.status
-        return too_late("order", f"order {order_id} is {status}")
 
     def _show(self, step: OrderStep) -> None:
         show(step.status, step.user_id, f"**{step.status}** {step.filled} of {step.quantity} {step.symbol}")

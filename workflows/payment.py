@@ -20,8 +20,7 @@ from activities.steps import (
 )
 from domain.payment import PaymentStatus
 from domain.streams import payment_stream
-from workflows.inbox import Asked
-from workflows.life import Life, too_late
+from workflows.life import TEMPORAL_CANCEL, Life
 from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show
 from workflows.suspicion import open_case, tell_case
 
@@ -38,9 +37,7 @@ class PaymentWorkflow:
 
     @workflow.run
     async def run(self, order: PaymentOrder) -> PaymentStep:
-        return await self._life.lead(
-            self._course(order), self._on_temporal_cancel, lambda: self._over(order.payment_id)
-        )
+        return await self._life.lead(self._course(order), lambda: self._over(order), TEMPORAL_CANCEL)
 
     # --- what can be asked of it ---------------------------------------------
 
@@ -94,7 +91,10 @@ class PaymentWorkflow:
             if asked is None:
                 self._show(order, step)
                 asked = await self._life.next_wish(until=step.expires_at)
-            step = self._life.at(await (self._expire(step) if asked is None else self._grant(asked, step)))
+            if asked is None:
+                step = self._life.at(await self._expire(step))
+            else:
+                step = await self._life.answer(asked, self._do(asked.wish, step))
             if in_case and step.status is not S.IN_REVIEW:
                 await tell_case(subject, step.status)
                 in_case = False
@@ -125,15 +125,6 @@ class PaymentWorkflow:
         assert step.expires_at is not None
         return await self._do(ExpireWish(wish_id="deadline", expired_at=step.expires_at), step)
 
-    async def _grant(self, asked: Asked[PaymentStep], step: PaymentStep) -> PaymentStep:
-        try:
-            after = await self._do(asked.wish, step)
-        except STEP_FAILED as error:
-            asked.refuse(refusal_of(error))
-            return step
-        asked.grant(after)
-        return after
-
     async def _do(self, wish: Wish, step: PaymentStep) -> PaymentStep:
         match wish:
             case CancelWish():
@@ -147,9 +138,6 @@ class PaymentWorkflow:
             case _:
                 raise AssertionError(f"not a wish about a payment: {wish!r}")
 
-    def _on_temporal_cancel(self) -> None:
-        self._life.inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
-
     def _show(self, order: PaymentOrder, step: PaymentStep) -> None:
         why = f" ({step.failure_reason})" if step.failure_reason else ""
         show(
@@ -159,6 +147,5 @@ class PaymentWorkflow:
             f"{order.from_account} → {order.to_account}",
         )
 
-    def _over(self, payment_id: str) -> ApplicationError:
-        status = self._life.step.status if self._life.step is not None else S.NONE
-        return too_late("payment", f"payment is not in an open status: {payment_id} is {status}")
+    def _over(self, order: PaymentOrder) -> ApplicationError:
+        return self._life.too_late("payment", f"payment is not in an open status: {order.payment_id}")

@@ -27,7 +27,7 @@ from domain.streams import transfer_stream
 from domain.transfer import TransferStatus
 from workflows.compensation import Compensations
 from workflows.inbox import Asked
-from workflows.life import Life, too_late
+from workflows.life import TEMPORAL_CANCEL, Life
 from workflows.steps import STEP_FAILED, ledger_step, rail_call, refusal_of, show
 from workflows.suspicion import open_case, tell_case
 
@@ -46,9 +46,7 @@ class TransferWorkflow:
 
     @workflow.run
     async def run(self, order: TransferOrder) -> TransferStep:
-        return await self._life.lead(
-            self._course(order), self._on_temporal_cancel, lambda: self._over(order.transfer_id)
-        )
+        return await self._life.lead(self._course(order), lambda: self._over(order.transfer_id), TEMPORAL_CANCEL)
 
     # --- what can be asked of it ---------------------------------------------
 
@@ -280,9 +278,6 @@ class TransferWorkflow:
         """One leg's append, by the name of its activity."""
         return self._life.at(await ledger_step(leg.__name__.replace("_", " "), leg, *args, **none))
 
-    def _on_temporal_cancel(self) -> None:
-        self._life.inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
-
     def _show(self, order: TransferOrder, note: str | None = None) -> None:
         assert self._life.step is not None
         step, why = self._life.step, note or self._life.step.failure_reason
@@ -294,5 +289,4 @@ class TransferWorkflow:
         )
 
     def _over(self, transfer_id: str) -> ApplicationError:
-        status = self._life.step.status if self._life.step is not None else S.NONE
-        return too_late("transfer", f"transfer is not in a status that allows this: {transfer_id} is {status}")
+        return self._life.too_late("transfer", f"transfer is not in a status that allows this: {transfer_id}")

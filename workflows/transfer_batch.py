@@ -14,9 +14,8 @@ from temporalio.exceptions import ApplicationError
 from activities.batches import BatchActivities, Stretch
 from activities.steps import BatchOrder, BatchStep, CancelWish, PauseWish, ResumeWish, Wish
 from domain.batch import BatchStatus
-from workflows.inbox import Asked
-from workflows.life import Life, too_late
-from workflows.steps import STEP_FAILED, ledger_step, refusal_of, show, stretch
+from workflows.life import TEMPORAL_CANCEL, Life
+from workflows.steps import ledger_step, show, stretch
 
 S = BatchStatus
 DRIVEN = (S.RUNNING, S.RELEASING, S.COMPENSATING)
@@ -31,9 +30,7 @@ class BatchTransferWorkflow:
 
     @workflow.run
     async def run(self, order: BatchOrder) -> BatchStep:
-        return await self._life.lead(
-            self._course(order), self._on_temporal_cancel, lambda: self._over(order.batch_id)
-        )
+        return await self._life.lead(self._course(order), lambda: self._over(order), TEMPORAL_CANCEL)
 
     # --- what can be asked of it ---------------------------------------------
 
@@ -76,7 +73,7 @@ class BatchTransferWorkflow:
             if asked is None and step.status is S.PAUSED:
                 asked = await self._life.next_wish()
             if asked is not None:
-                step = await self._grant(order, asked, step)
+                step = self._at(await self._life.answer(asked, self._decided(order, asked.wish)))
             elif workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished():
                 workflow.continue_as_new(order)
             else:
@@ -95,15 +92,6 @@ class BatchTransferWorkflow:
                 **stretch("start the sagas of items that need one"),
             )
         return self._at(came.step)
-
-    async def _grant(self, order: BatchOrder, asked: Asked[BatchStep], step: BatchStep) -> BatchStep:
-        try:
-            after = await self._decided(order, asked.wish)
-        except STEP_FAILED as error:
-            asked.refuse(refusal_of(error))
-            return step
-        asked.grant(after)
-        return self._at(after)
 
     async def _decided(self, order: BatchOrder, wish: Wish) -> BatchStep:
         match wish:
@@ -125,9 +113,5 @@ class BatchTransferWorkflow:
         show(step.status, step.user, details)
         return self._life.at(step)
 
-    def _on_temporal_cancel(self) -> None:
-        self._life.inbox.put(CancelWish(wish_id="temporal-cancel", reason="the workflow was cancelled"))
-
-    def _over(self, batch_id: str) -> ApplicationError:
-        status = self._life.step.status if self._life.step is not None else S.NONE
-        return too_late("batch", f"batch is not in a status that allows this: {batch_id} is {status}")
+    def _over(self, order: BatchOrder) -> ApplicationError:
+        return self._life.too_late("batch", f"batch is not in a status that allows this: {order.batch_id}")

@@ -56,7 +56,10 @@ class PaymentBefore(PaymentWorkflow):
             if asked is None:
                 self._show(order, step)
                 asked = await self._life.next_wish(until=step.expires_at)
-            step = self._life.at(await (self._expire(step) if asked is None else self._grant(asked, step)))
+            if asked is None:
+                step = self._life.at(await self._expire(step))
+            else:
+                step = await self._life.answer(asked, self._do(asked.wish, step))
         self._show(order, step)
         return step
 
