@@ -6,6 +6,7 @@ Readers see `read.<table>`, SQL views that point to the live build. A swap is on
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from psycopg import errors as pg
 from psycopg import sql as compose
@@ -30,8 +31,8 @@ async def install(connection: Connection) -> None:
         if present != (True,):
             await connection.execute("CREATE SCHEMA read")
         await connection.execute(sql.INSTALL_READ)
-        for face in ("lag", "checkpoints", "dead_letters"):
-            await _grant(connection, face)
+        if grant := await _grant(connection, ("lag", "checkpoints", "dead_letters")):
+            await connection.execute(grant)
         await connection.execute(sql.NOTE_INSTALLED, (digest,))
 
 
@@ -42,13 +43,15 @@ async def _installed(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-async def _grant(connection: Connection, face: str) -> None:
-    for (role,) in await (await connection.execute(sql.READING_ROLES)).fetchall():
-        await connection.execute(
-            compose.SQL("GRANT SELECT ON {} TO {}").format(
-                compose.Identifier("read", face), compose.Identifier(role)
-            )
-        )
+async def _grant(connection: Connection, faces: Sequence[str]) -> compose.Composed | None:
+    """What lets our reading roles read `read.<face>`; None where there is no such role."""
+    roles = await (await connection.execute(sql.READING_ROLES)).fetchall()
+    if not roles:
+        return None
+    return compose.SQL("GRANT SELECT ON {} TO {}").format(
+        compose.SQL(", ").join(compose.Identifier("read", face) for face in faces),
+        compose.SQL(", ").join(compose.Identifier(role) for (role,) in roles),
+    )
 
 
 async def create_build(connection: Connection, view: View, status: str) -> Track:
@@ -57,14 +60,15 @@ async def create_build(connection: Connection, view: View, status: str) -> Track
         row = await (await connection.execute(sql.NEW_BUILD, (view.name, view.version, status))).fetchone()
         assert row is not None
         schema = schema_of(view.name, row[0])
-        await connection.execute(compose.SQL("CREATE SCHEMA {}").format(compose.Identifier(schema)))
-        await connection.execute(sql.USE_SCHEMA, (schema,))
-        await connection.execute(view.tables)
-        if status != "live":
-            skipped = {"build": row[0], "view": view.name, "version": view.version}
-            await connection.execute(sql.INHERIT_SKIPPED, skipped)
-        else:
+        making = compose.SQL("CREATE SCHEMA {}; SELECT set_config('search_path', {}, true);").format(
+            compose.Identifier(schema), compose.Literal(schema)
+        )
+        await connection.execute(making + compose.SQL(view.tables))
+        if status == "live":
             await point_readers(connection, view, schema)
+            return Track(view, row[0], 0, 0)
+        skipped = {"build": row[0], "view": view.name, "version": view.version}
+        await connection.execute(sql.INHERIT_SKIPPED, skipped)
     return await load_parked(connection, Track(view, row[0], 0, 0))
 
 
@@ -78,13 +82,15 @@ async def load_parked(connection: Connection, track: Track) -> Track:
 
 async def point_readers(connection: Connection, view: View, schema: str) -> None:
     """`read.<table>` → this build. Dropped and made again, because another version may have other columns."""
-    for face in view.faces:
-        name = compose.Identifier("read", face)
-        await connection.execute(compose.SQL("DROP VIEW IF EXISTS {}").format(name))
-        await connection.execute(
-            compose.SQL("CREATE VIEW {} AS SELECT * FROM {}").format(name, compose.Identifier(schema, face))
+    pointing = [
+        compose.SQL("DROP VIEW IF EXISTS {face}; CREATE VIEW {face} AS SELECT * FROM {table}").format(
+            face=compose.Identifier("read", face), table=compose.Identifier(schema, face)
         )
-        await _grant(connection, face)
+        for face in view.faces
+    ]
+    if grant := await _grant(connection, view.faces):
+        pointing.append(grant)
+    await connection.execute(compose.SQL("; ").join(pointing))
 
 
 async def drop_build(connection: Connection, view: str, build: int) -> None:
@@ -92,6 +98,11 @@ async def drop_build(connection: Connection, view: str, build: int) -> None:
     schema = compose.Identifier(schema_of(view, build))
     await connection.execute(compose.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
     await connection.execute(sql.FORGET_BUILD, {"build": build})
+
+
+async def with_leftovers(connection: Connection) -> set[str]:
+    """The views that `clear_leftovers` is for: mostly none."""
+    return {name for (name,) in await (await connection.execute(sql.WITH_LEFTOVERS)).fetchall()}
 
 
 async def clear_leftovers(connection: Connection, view: str) -> None:

@@ -17,7 +17,7 @@ import structlog
 
 from eventstore import queries
 from eventstore.events import RecordedEvent
-from projections.builds import clear_leftovers, create_build, install, load_parked
+from projections.builds import clear_leftovers, create_build, install, load_parked, with_leftovers
 from projections.connecting import Connect, leader_lock, rebuild_lock, try_lock
 from projections.decoding import Dealer, Work, prepare
 from projections.errors import CheckpointMoved, Fault, RebuildRunning, fault_of
@@ -97,9 +97,11 @@ class Runner:
         await connection.execute(queries.HOLD_LEAD)
         self.leading = True
         self._log.info("projection_leading")
+        leftovers = await with_leftovers(connection)
         for view in self._views:
-            await self._still_there(connection)
-            await self._clear(view)
+            if view.name in leftovers:
+                await self._still_there(connection)
+                await self._clear(view)
         while not stop.is_set():
             tracks = await self._tracks(connection)
             self.standing_by.set()

@@ -153,6 +153,12 @@ WITH letters AS (DELETE FROM projection.dead_letters WHERE build = %(build)s)
 DELETE FROM projection.builds WHERE build = %(build)s AND status <> 'live'
 """
 
+WITH_LEFTOVERS: LiteralString = """
+SELECT DISTINCT view FROM projection.builds
+ WHERE status IN ('building', 'shadow')
+    OR (status = 'retired' AND to_regnamespace('view_' || view || '_' || build) IS NOT NULL)
+"""
+
 RETIRED_WITH_SCHEMA: LiteralString = """
 SELECT build FROM projection.builds
  WHERE view = %s AND status = 'retired' AND to_regnamespace('view_' || view || '_' || build) IS NOT NULL
