@@ -37,22 +37,15 @@ CREATE TABLE under_way (
 );
 """
 
-# The parts of one statement all see the tables as they were before it: `old` is what stood there.
 BALANCES: LiteralString = """
-WITH r AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%s::json) AS r (account_id text, currency text, balance bigint)
-), old AS (
-    SELECT b.currency, b.balance FROM r JOIN account_balances AS b USING (account_id)
-), new AS (
-    INSERT INTO account_balances AS b (account_id, currency, balance) SELECT account_id, currency, balance FROM r
+WITH change AS (
+    INSERT INTO account_balances AS b (account_id, currency, balance)
+    SELECT account_id, currency, balance
+      FROM json_to_recordset(%s::json) AS r (account_id text, currency text, balance bigint)
     ON CONFLICT (account_id) DO UPDATE SET balance = EXCLUDED.balance
-), change AS (
-    SELECT currency, sum(balance) AS balance
-      FROM (SELECT currency, -balance::numeric AS balance FROM old
-            UNION ALL SELECT currency, balance FROM r) AS moves
-     GROUP BY currency
+    RETURNING b.currency, new.balance::numeric - COALESCE(old.balance, 0) AS balance
 )
-INSERT INTO conservation AS c (currency, accounts) SELECT currency, balance FROM change
+INSERT INTO conservation AS c (currency, accounts) SELECT currency, sum(balance) FROM change GROUP BY currency
 ON CONFLICT (currency) DO UPDATE SET accounts = c.accounts + EXCLUDED.accounts
 """
 
@@ -68,21 +61,23 @@ ON CONFLICT (currency) DO UPDATE
 UNDER_WAY: LiteralString = """
 WITH r AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%s::json) AS r (transfer_id text, currency text, amount bigint, place text)
-), old AS (
-    SELECT u.* FROM r JOIN under_way AS u USING (transfer_id)
-), gone AS (
+), set_out AS (
+    INSERT INTO under_way (transfer_id, currency, amount, place)
+    SELECT transfer_id, currency, amount, place FROM r WHERE currency IS NOT NULL
+    RETURNING currency, amount, NULL AS was, place
+), moved AS (
+    UPDATE under_way AS u SET place = r.place FROM r
+     WHERE u.transfer_id = r.transfer_id AND r.currency IS NULL AND r.place IS NOT NULL
+    RETURNING u.currency, u.amount, old.place AS was, new.place AS place
+), arrived AS (
     DELETE FROM under_way AS u USING r WHERE u.transfer_id = r.transfer_id AND r.place IS NULL
-), new AS (
-    INSERT INTO under_way AS u (transfer_id, currency, amount, place)
-    SELECT r.transfer_id, COALESCE(r.currency, o.currency), COALESCE(r.amount, o.amount), r.place
-      FROM r LEFT JOIN old AS o USING (transfer_id) WHERE r.place IS NOT NULL
-    ON CONFLICT (transfer_id) DO UPDATE SET place = EXCLUDED.place
-    RETURNING currency, amount, place
+    RETURNING u.currency, u.amount, u.place AS was, NULL AS place
 ), change AS (
-    SELECT currency, COALESCE(sum(amount) FILTER (WHERE place = 'in_transit'), 0) AS in_transit,
-           COALESCE(sum(amount) FILTER (WHERE place = 'suspense'), 0) AS in_suspense
-      FROM (SELECT currency, -amount::numeric AS amount, place FROM old
-            UNION ALL SELECT currency, amount, place FROM new) AS moves
+    SELECT currency, sum(amount * ((place = 'in_transit') IS TRUE)::int
+                         - amount * ((was = 'in_transit') IS TRUE)::int) AS in_transit,
+           sum(amount * ((place = 'suspense') IS TRUE)::int
+               - amount * ((was = 'suspense') IS TRUE)::int) AS in_suspense
+      FROM (TABLE set_out UNION ALL TABLE moved UNION ALL TABLE arrived) AS moves
      GROUP BY currency
 )
 INSERT INTO conservation AS c (currency, in_transit, in_suspense)

@@ -32,28 +32,37 @@ CREATE TABLE counted_payments (
 """
 )
 
-# Each payment leaves the bucket it was counted in and enters the one it belongs to now. The parts of one statement
-# all see the tables as they were before it: `old` is what stood there.
-APPLY: LiteralString = """
+# Payments initiated in this batch, as they are at its end: each enters its bucket.
+OPENED: LiteralString = """
 WITH r AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%s::json) AS r (
+    SELECT payment_id, day, currency, amount, present_status(status, captured, refunded) AS status, captured,
+           refunded
+      FROM json_to_recordset(%s::json) AS r (
            payment_id text, day date, currency text, amount bigint, status text, captured bigint, refunded bigint)
-), old AS (
-    SELECT p.* FROM r JOIN counted_payments AS p USING (payment_id)
-), new AS (
-    INSERT INTO counted_payments AS p (payment_id, day, currency, amount, status, captured, refunded)
-    SELECT r.payment_id, COALESCE(r.day, o.day), COALESCE(r.currency, o.currency), COALESCE(r.amount, o.amount),
-           present_status(COALESCE(r.status, o.status), COALESCE(r.captured, o.captured, 0),
-                          COALESCE(r.refunded, o.refunded, 0)),
-           COALESCE(r.captured, o.captured, 0), COALESCE(r.refunded, o.refunded, 0)
-      FROM r LEFT JOIN old AS o USING (payment_id)
-    ON CONFLICT (payment_id) DO UPDATE
-       SET status = EXCLUDED.status, captured = EXCLUDED.captured, refunded = EXCLUDED.refunded
-    RETURNING day, currency, amount, status
+), kept AS (
+    INSERT INTO counted_payments (payment_id, day, currency, amount, status, captured, refunded)
+    SELECT payment_id, day, currency, amount, status, captured, refunded FROM r
+)
+INSERT INTO payment_analytics AS b (day, currency, status, payments, amount)
+SELECT day, currency, status, count(*), sum(amount) FROM r GROUP BY day, currency, status
+ON CONFLICT (day, currency, status) DO UPDATE
+   SET payments = b.payments + EXCLUDED.payments, amount = b.amount + EXCLUDED.amount
+"""
+
+# Payments from before: each leaves the bucket it was counted in and enters the one it belongs to now.
+CHANGED: LiteralString = """
+WITH moved AS (
+    UPDATE counted_payments AS p
+       SET status = present_status(COALESCE(r.status, p.status), COALESCE(r.captured, p.captured),
+                                   COALESCE(r.refunded, p.refunded)),
+           captured = COALESCE(r.captured, p.captured), refunded = COALESCE(r.refunded, p.refunded)
+      FROM json_to_recordset(%s::json) AS r (payment_id text, status text, captured bigint, refunded bigint)
+     WHERE p.payment_id = r.payment_id
+    RETURNING p.day, p.currency, p.amount, old.status AS was, new.status AS status
 ), change AS (
     SELECT day, currency, status, sum(sign) AS payments, sum(sign * amount::numeric) AS amount
-      FROM (SELECT day, currency, status, amount, -1 AS sign FROM old
-            UNION ALL SELECT day, currency, status, amount, 1 FROM new) AS moves
+      FROM (SELECT day, currency, was AS status, amount, -1 AS sign FROM moved
+            UNION ALL SELECT day, currency, status, amount, 1 FROM moved) AS moves
      GROUP BY day, currency, status
     HAVING sum(sign) <> 0 OR sum(sign * amount::numeric) <> 0
 )
@@ -68,19 +77,23 @@ SWEEP: LiteralString = """
 DELETE FROM payment_analytics USING json_to_recordset(%s::json) AS unused (x int) WHERE payments = 0
 """
 
-_FIELDS = ("payment_id", "currency", "amount", "status", "captured", "refunded")
+_OPENED = ("payment_id", "currency", "amount", "status", "captured", "refunded")
+_CHANGED = ("payment_id", "status", "captured", "refunded")
 
 
 def apply(batch: Batch) -> list[Statement]:
     """Only payments whose bucket may have changed."""
-    rows: list[Row] = []
+    opened: list[Row] = []
+    changed: list[Row] = []
     for row in batch.fold(fold).values():
-        if "status" in row:
-            found = {field: row[field] for field in _FIELDS if field in row}
-            if "created_at" in row:
-                found["day"] = row["created_at"].astimezone(UTC).date()
-            rows.append(found)
-    return [Statement(APPLY, rows), Statement(SWEEP, [{}])] if rows else []
+        if "created_at" in row:
+            found = {field: row[field] for field in _OPENED}
+            found["day"] = row["created_at"].astimezone(UTC).date()
+            opened.append(found)
+        elif "status" in row:
+            changed.append({field: row[field] for field in _CHANGED if field in row})
+    statements = [Statement(OPENED, opened)] if opened else []
+    return [*statements, Statement(CHANGED, changed), Statement(SWEEP, [{}])] if changed else statements
 
 
 VIEW = View("payment_analytics", 1, ("payment_analytics",), TABLES, WANTS, apply)

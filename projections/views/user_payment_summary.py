@@ -38,58 +38,64 @@ CREATE FUNCTION pending(status text) RETURNS int
 """
 )
 
-# A new payment counts for its user; an older one moves from what it counted as to what it counts as now. The parts
-# of one statement all see the tables as they were before it: `old` is what stood there.
-APPLY: LiteralString = """
+# Payments initiated in this batch, as they are at its end: each counts for its user.
+OPENED: LiteralString = """
 WITH r AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%s::json) AS r (
+    SELECT payment_id, from_user AS user_id, currency, amount, captured, refunded, created_at,
+           present_status(status, captured, refunded) AS status
+      FROM json_to_recordset(%s::json) AS r (
            payment_id text, from_user text, currency text, amount bigint, status text, captured bigint,
            refunded bigint, created_at timestamptz)
-), old AS (
-    SELECT p.* FROM r JOIN summarised_payments AS p USING (payment_id)
-), new AS (
-    INSERT INTO summarised_payments AS p (payment_id, user_id, currency, status, captured, refunded)
-    SELECT r.payment_id, COALESCE(r.from_user, o.user_id), COALESCE(r.currency, o.currency),
-           present_status(COALESCE(r.status, o.status), COALESCE(r.captured, o.captured, 0),
-                          COALESCE(r.refunded, o.refunded, 0)),
-           COALESCE(r.captured, o.captured, 0), COALESCE(r.refunded, o.refunded, 0)
-      FROM r LEFT JOIN old AS o USING (payment_id)
-    ON CONFLICT (payment_id) DO UPDATE
-       SET status = EXCLUDED.status, captured = EXCLUDED.captured, refunded = EXCLUDED.refunded
-    RETURNING payment_id, user_id, currency, status
-), change AS (
-    SELECT user_id, currency, 0 AS payments, 0::numeric AS amount, -failed(status) AS failed,
-           -pending(status) AS pending, NULL::timestamptz AS created_at
-      FROM old
-    UNION ALL
-    SELECT n.user_id, n.currency, (r.created_at IS NOT NULL)::int, COALESCE(r.amount, 0), failed(n.status),
-           pending(n.status), r.created_at
-      FROM new AS n JOIN r USING (payment_id)
-), sums AS (
-    SELECT user_id, currency, sum(payments) AS payments, sum(amount) AS amount, sum(failed) AS failed,
-           sum(pending) AS pending, max(created_at) AS last
-      FROM change GROUP BY user_id, currency
-    HAVING sum(payments) <> 0 OR sum(failed) <> 0 OR sum(pending) <> 0
+), kept AS (
+    INSERT INTO summarised_payments (payment_id, user_id, currency, status, captured, refunded)
+    SELECT payment_id, user_id, currency, status, captured, refunded FROM r
 )
-MERGE INTO user_payment_summary AS s USING sums AS c ON s.user_id = c.user_id AND s.currency = c.currency
-WHEN MATCHED THEN UPDATE
-    SET total_payments = s.total_payments + c.payments, total_amount = s.total_amount + c.amount,
-        failed_payments = s.failed_payments + c.failed, pending_payments = s.pending_payments + c.pending,
-        last_payment_at = GREATEST(s.last_payment_at, c.last)
-WHEN NOT MATCHED THEN INSERT VALUES (c.user_id, c.currency, c.payments, c.amount, c.failed, c.pending, c.last)
+INSERT INTO user_payment_summary AS s (user_id, currency, total_payments, total_amount, failed_payments,
+                                       pending_payments, last_payment_at)
+SELECT user_id, currency, count(*), sum(amount), sum(failed(status)), sum(pending(status)), max(created_at)
+  FROM r GROUP BY user_id, currency
+ON CONFLICT (user_id, currency) DO UPDATE
+   SET total_payments = s.total_payments + EXCLUDED.total_payments,
+       total_amount = s.total_amount + EXCLUDED.total_amount,
+       failed_payments = s.failed_payments + EXCLUDED.failed_payments,
+       pending_payments = s.pending_payments + EXCLUDED.pending_payments,
+       last_payment_at = GREATEST(s.last_payment_at, EXCLUDED.last_payment_at)
 """
 
-_FIELDS = ("payment_id", "from_user", "currency", "amount", "status", "captured", "refunded", "created_at")
+# Payments from before: each moves from what it counted as to what it counts as now.
+CHANGED: LiteralString = """
+WITH change AS (
+    UPDATE summarised_payments AS p
+       SET status = present_status(COALESCE(r.status, p.status), COALESCE(r.captured, p.captured),
+                                   COALESCE(r.refunded, p.refunded)),
+           captured = COALESCE(r.captured, p.captured), refunded = COALESCE(r.refunded, p.refunded)
+      FROM json_to_recordset(%s::json) AS r (payment_id text, status text, captured bigint, refunded bigint)
+     WHERE p.payment_id = r.payment_id
+    RETURNING p.user_id, p.currency, failed(new.status) - failed(old.status) AS failed,
+              pending(new.status) - pending(old.status) AS pending
+), sums AS (
+    SELECT user_id, currency, sum(failed) AS failed, sum(pending) AS pending FROM change
+     GROUP BY user_id, currency HAVING sum(failed) <> 0 OR sum(pending) <> 0
+)
+UPDATE user_payment_summary AS s
+   SET failed_payments = s.failed_payments + c.failed, pending_payments = s.pending_payments + c.pending
+  FROM sums AS c WHERE s.user_id = c.user_id AND s.currency = c.currency
+"""
+
+_OPENED = ("payment_id", "from_user", "currency", "amount", "status", "captured", "refunded", "created_at")
+_CHANGED = ("payment_id", "status", "captured", "refunded")
 
 
 def apply(batch: Batch) -> list[Statement]:
     """Only payments whose standing may have changed."""
-    rows: list[Row] = [
-        {field: row[field] for field in _FIELDS if field in row}
-        for row in batch.fold(fold).values()
-        if "status" in row
-    ]
-    return [Statement(APPLY, rows)] if rows else []
+    opened: list[Row] = []
+    changed: list[Row] = []
+    for row in batch.fold(fold).values():
+        if "created_at" in row:
+            opened.append({field: row[field] for field in _OPENED})
+        elif "status" in row:
+            changed.append({field: row[field] for field in _CHANGED if field in row})
+    return [Statement(sql, rows) for sql, rows in ((OPENED, opened), (CHANGED, changed)) if rows]
 
 
 VIEW = View("user_payment_summary", 1, ("user_payment_summary",), TABLES, WANTS, apply)
