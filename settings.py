@@ -40,6 +40,8 @@ class ApiSettings(BaseModel):
     """Of a batch of transfers as NDJSON, which is taken in as it comes."""
     max_batch_document_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
     """Of one as a JSON document, which is read at once."""
+    max_statement_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    """Of a bank's statement that is sent to be reconciled, which is read at once."""
     rate_per_s: float = Field(default=0, ge=0)
     """Requests per second and key; 0: no limit. `rate_burst` may come at once."""
     rate_burst: int = Field(default=100, ge=1)

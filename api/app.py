@@ -25,6 +25,7 @@ from api.routes import (
     orders,
     payments,
     quotes,
+    reconciliations,
     standing_orders,
     statements,
     transfer_batches,
@@ -36,6 +37,7 @@ from api.services import Services
 ROUTERS: Final = (
     accounts,
     statements,
+    reconciliations,
     payments,
     transfers,
     transfer_batches,

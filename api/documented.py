@@ -50,7 +50,7 @@ _SAID: Final[dict[int, tuple[str, str, str]]] = {
     409: ("The present state forbids it.", "wrong_payment_status", "payment is not in authorized status"),
     412: ("The version is not the one in If-Match.", "version_mismatch", 'the version is "4", not "3"'),
     413: ("The body is too large.", "body_too_large", "the body may have 65536 bytes"),
-    415: ("The body is not application/json.", "unsupported_media_type", "send application/json"),
+    415: ("The body is of another media type.", "unsupported_media_type", "send application/json"),
     422: (
         "Wrong in itself, or an Idempotency-Key or business id used before with another content.",
         "amount_not_positive",

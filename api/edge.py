@@ -10,7 +10,7 @@ import random
 import re
 import secrets
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -27,7 +27,12 @@ from api.trace import continued, trace_id_of
 
 GUARDED: Final = "/v1/"
 BATCHES: Final = "/v1/transfer-batches"
-"""Takes bodies of another size, and one item a line."""
+RECONCILIATIONS: Final = "/v1/reconciliations"
+MEDIA_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
+    BATCHES: ("application/json", NDJSON),
+    RECONCILIATIONS: ("application/xml", "text/xml", "text/csv"),
+}
+"""Of the POSTs that take bodies of another size and kind; the others take JSON."""
 REFUSED_AFTER_S: Final = 1.0
 """At most, where there is no room. It costs a connection and nothing else."""
 CORRELATION: Final = "X-Correlation-Id"
@@ -131,14 +136,14 @@ class _Exchange:
             return
         # Held until the work ends, also by work that is left behind: what hangs must not add up.
         try:
-            held.enter_context(self._services.limits.room(batch=self._is_batch))
+            held.enter_context(self._services.limits.room(batch=self._upload is not None))
         except Problem:
             # Clients that ask again at once would leave no time for the requests that have a place.
             await asyncio.sleep(REFUSED_AFTER_S * random.uniform(0.5, 1.0))  # noqa: S311 – not a secret
             raise
         self._principal = self._extra["principal"] = await self._who()
         held.enter_context(self._services.limits.one(self._principal.key_id))
-        self._must_be_json()
+        self._must_be_readable()
 
     async def _who(self) -> Principal:
         scheme, _, key = self._headers.get("authorization", "").partition(" ")
@@ -158,11 +163,14 @@ class _Exchange:
     @property
     def _most_bytes(self) -> int:
         api = self._services.api
-        return api.max_batch_bytes if self._is_batch else api.max_body_bytes
+        sizes = {BATCHES: api.max_batch_bytes, RECONCILIATIONS: api.max_statement_bytes}
+        return sizes.get(self._upload or "", api.max_body_bytes)
 
     @property
-    def _is_batch(self) -> bool:
-        return self._method == "POST" and self._scope["path"] == BATCHES
+    def _upload(self) -> str | None:
+        """The path, where it takes a body that may be large."""
+        path: str = self._scope["path"]
+        return path if self._method == "POST" and path in MEDIA_TYPES else None
 
     def _must_be_small(self) -> None:
         most = self._most_bytes
@@ -170,13 +178,14 @@ class _Exchange:
         if told.isdigit() and int(told) > most:
             raise _too_large(most)
 
-    def _must_be_json(self) -> None:
+    def _must_be_readable(self) -> None:
         has_body = self._headers.get("content-length", "0") != "0" or "transfer-encoding" in self._headers
         if self._method not in _WITH_BODY or not has_body:
             return
         media_type = self._headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json" and not (self._is_batch and media_type == NDJSON):
-            raise Problem(415, "unsupported_media_type", "send application/json")
+        wanted = MEDIA_TYPES.get(self._upload or "", ("application/json",))
+        if media_type not in wanted:
+            raise Problem(415, "unsupported_media_type", f"send {' or '.join(wanted)}")
 
     async def _receive(self) -> Message:
         message = await self._receive_raw()

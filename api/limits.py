@@ -16,7 +16,8 @@ from api.problems import Problem, overloaded
 
 _REMEMBERED = 10_000
 BATCHES_AT_ONCE = 4
-"""Batches being taken in. Each may be some 100 MB while it is read, and holds a connection of the pool."""
+"""Batches and statements being taken in. Each may be some 100 MB while it is read, and holds a connection of the
+pool."""
 
 
 @dataclass(slots=True)

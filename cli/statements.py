@@ -15,7 +15,7 @@ from cli.arguments import AccountArgument, FromOption, ToOption
 from cli.output import REFUSED, JsonOption, console, print_fields, print_json, print_table, write_file
 from cli.reading import open_reader, run_query
 from cli.session import DATA, DataOption, addresses, guarded, usage
-from commands.statements import MEDIA_TYPES, Format, Reconciled, as_document, exported, reconciled_file
+from commands.statements import MEDIA_TYPES, Format, Reconciled, as_report, exported, reconciled_file
 from payfiles.statement import StatementEntry
 from queries.periods import months_back, period
 from queries.reader import Question
@@ -110,9 +110,7 @@ def reconcile(
 
     found = guarded(as_json, lambda: asyncio.run(compared()))
     if as_json:
-        print_json(
-            {"agrees": all(one.result.agrees for one in found), "statements": list(map(as_document, found))}
-        )
+        print_json(as_report(found))
     else:
         for one in found:
             print_reconciled(one)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from activities.ledger import utc_now
 from domain.errors import InvalidInput, NotFound
 from domain.money import Money
 from payfiles.camt053_write import statement_id, write_camt053
+from payfiles.errors import PaymentFileError
 from payfiles.model import AccountRef
 from payfiles.read import read_statements
 from payfiles.reconcile import Pair, Reconciliation, reconcile
@@ -27,8 +29,19 @@ from queries.statements import whole_statement
 Ask = Callable[[Question[Any]], Awaitable[Any]]
 """A question's answer."""
 
+Sees = Callable[[AccountView], bool]
+"""Whether who asks may know of an account; one that they may not is as one that is not there."""
+
+Unreadable = PaymentFileError
+"""The file is refused as a whole; `problems` says what is wrong where."""
+
 Format = Literal["csv", "camt.053"]
 MEDIA_TYPES: Final[dict[Format, str]] = {"csv": "text/csv; charset=utf-8", "camt.053": "application/xml"}
+
+
+def everybody(_account: AccountView) -> bool:
+    """Of who may see all accounts."""
+    return True
 
 
 def exported(statement: Statement, form: Format) -> bytes:
@@ -121,12 +134,14 @@ def _booking(entry: StatementEntry) -> dict[str, Any]:
     }
 
 
-async def reconciled(file: StatementFile, ask: Ask, account_id: str | None = None, days: int = 0) -> Reconciled:
+async def reconciled(
+    file: StatementFile, ask: Ask, account_id: str | None = None, days: int = 0, sees: Sees = everybody
+) -> Reconciled:
     """`account_id`: the account it is of; else the one that the file names, by IBAN or id.
 
     Raises NotFound, InvalidInput where the period or the currency is not the account's.
     """
-    account = await _account(file, ask, account_id)
+    account = await _account(file, ask, account_id, sees)
     if file.currency and account.currency != file.currency:
         message = f"account {account.account_id} is in {account.currency}, the statement in {file.currency}"
         raise InvalidInput("currency_mismatch", message, "currency")
@@ -134,20 +149,38 @@ async def reconciled(file: StatementFile, ask: Ask, account_id: str | None = Non
         raise InvalidInput("no_period", "the statement is empty and states no period: nothing to compare", "from")
     since, until = file.period
     ours = as_file(await ask(whole_statement(account.account_id, since, until)))
-    return Reconciled(file, account.account_id, since, until, reconcile(file, ours, days))
+    return Reconciled(file, account.account_id, since, until, await asyncio.to_thread(reconcile, file, ours, days))
 
 
-async def reconciled_file(path: Path, ask: Ask, account_id: str | None = None, days: int = 0) -> list[Reconciled]:
-    """Every statement of a file. Raises PaymentFileError besides."""
-    currency = "" if account_id is None else (await _existing(account_id, ask)).currency
-    return [await reconciled(file, ask, account_id, days) for file in read_statements(path, currency=currency)]
+async def reconciled_file(
+    source: Path | bytes,
+    ask: Ask,
+    account_id: str | None = None,
+    days: int = 0,
+    *,
+    sees: Sees = everybody,
+    most: int | None = None,
+) -> list[Reconciled]:
+    """Every statement of a file, or of its bytes, of which there may be `most`. Raises Unreadable besides."""
+    currency = "" if account_id is None else (await _existing(account_id, ask, sees)).currency
+    name = "statement" if isinstance(source, bytes) else None
+    files = await asyncio.to_thread(read_statements, source, name=name, currency=currency)
+    if most is not None and len(files) > most:
+        message = f"the file holds {len(files)} statements, and {most} are compared at once: split it"
+        raise InvalidInput("too_many_statements", message)
+    return [await reconciled(file, ask, account_id, days, sees) for file in files]
 
 
-async def _account(file: StatementFile, ask: Ask, account_id: str | None) -> AccountView:
+def as_report(found: Sequence[Reconciled]) -> dict[str, Any]:
+    """A whole file's, as JSON has it."""
+    return {"agrees": all(one.result.agrees for one in found), "statements": list(map(as_document, found))}
+
+
+async def _account(file: StatementFile, ask: Ask, account_id: str | None, sees: Sees) -> AccountView:
     named = account_id or (file.account.other if file.account else None)
     if named is None and file.account is not None and file.account.iban is not None:
         found: AccountView | None = await ask(find_account_by_iban(file.account.iban, file.currency or None))
-        if found is None:
+        if found is None or not sees(found):
             message = f"no account has IBAN {file.account.iban} in {file.currency}: name the account it is of"
             raise NotFound("account_not_found", message, "account_id")
         return found
@@ -155,12 +188,15 @@ async def _account(file: StatementFile, ask: Ask, account_id: str | None) -> Acc
         raise InvalidInput(
             "account_missing", "the statement names no account: name the one it is of", "account_id"
         )
-    return await _existing(named, ask)
+    return await _existing(named, ask, sees)
 
 
-async def _existing(account_id: str, ask: Ask) -> AccountView:
+async def _existing(account_id: str, ask: Ask, sees: Sees) -> AccountView:
+    missing = NotFound("account_not_found", f"account {account_id} does not exist", "account_id")
     try:
         found: AccountView = await ask(get_account(account_id))
-        return found
-    except Missing as missing:
-        raise NotFound("account_not_found", str(missing), "account_id") from None
+    except Missing:
+        raise missing from None
+    if not sees(found):
+        raise missing
+    return found

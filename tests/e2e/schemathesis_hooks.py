@@ -59,7 +59,7 @@ def map_headers(_context: schemathesis.HookContext, headers: Any) -> Any:
     return headers
 
 
-@schemathesis.serializer("application/x-ndjson")
+@schemathesis.serializer("application/x-ndjson", "application/xml", "text/csv")
 def as_lines(_context: object, value: Any) -> bytes:
     """Text goes out as it is, lines or not."""
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.e2e.api import World, problem
+import httpx
+
+from tests.e2e.api import World, client, make_key, problem
 from tests.fixtures.running import RunningStack
 
 
@@ -103,6 +105,69 @@ def test_a_statement_as_a_file_agrees_with_the_ledger_it_came_from(
     assert report["missing_in_ledger"][0]["amount"] == "-7.77"
     assert report["missing_in_statement"][0]["amount"] == "-3.25"
     assert [warning["code"] for warning in report["warnings"]] == ["does_not_add_up"]
+
+
+XML, CSV = {"Content-Type": "application/xml"}, {"Content-Type": "text/csv"}
+RECONCILE = "/v1/reconciliations"
+
+
+def test_a_banks_statement_is_reconciled_over_http_as_on_the_command_line(
+    world: World, running_stack: RunningStack, tmp_path: Path
+) -> None:
+    lena, bakery = world.account("lena", "500.00"), world.account("bakery")
+    for number in range(2):
+        world.processed_payment(lena, bakery, f"{number + 1}.25", reference=f"bread {number}")
+    sent = world.http.get(f"/v1/accounts/{lena}/statement/camt.053")
+    whole = world.http.post(RECONCILE, content=sent.content, headers=XML)
+    assert whole.status_code == 200, whole.text
+    assert int(whole.headers["projection-position"]) > 0
+    assert (whole.json()["agrees"], len(whole.json()["statements"][0]["matched"])) == (True, 3)
+
+    changed = tmp_path / "bank.xml"
+    changed.write_bytes(sent.content.replace(b"2.25", b"2.26"))
+    wrong = world.http.post(RECONCILE, content=changed.read_bytes(), headers=XML).json()
+    assert [len(wrong["statements"][0][name]) for name in ("matched", "differing")] == [2, 1]
+    spoken = running_stack.command("reconcile", str(changed), "--json").json
+    for report in (wrong, spoken):
+        for warning in report["statements"][0]["warnings"]:
+            del warning["location"]  # it begins with the file's name
+        # Times are said in two ways.
+        for name in ("from_at", "to_at"):
+            report["statements"][0][name] = datetime.fromisoformat(report["statements"][0][name])
+    assert wrong == spoken
+
+    bank = f"booked_at,amount,reference\n{datetime.now(UTC).date()},-2.25,bread 1\n"
+    named = world.http.post(RECONCILE, content=bank, headers=CSV, params={"account_id": lena}).json()
+    [pair] = named["statements"][0]["matched"]
+    assert (pair["by"], pair["statement"]["amount"], pair["ledger"]["amount"]) == ("reference", "-2.25", "-2.25")
+
+
+def test_a_statement_that_cannot_be_reconciled_is_refused(world: World, running_stack: RunningStack) -> None:
+    lena, other = world.account("lena", "5.00", user=f"{world.run}-ann"), world.account("other", "5.00")
+    mine = world.http.get(f"/v1/accounts/{lena}/statement/csv").content
+    theirs = world.http.get(f"/v1/accounts/{other}/statement/csv").content
+
+    def sent(content: str | bytes, kind: dict[str, str] = CSV, **asked: str) -> httpx.Response:
+        return world.http.post(RECONCILE, content=content, headers=kind, params=asked)
+
+    said = problem(sent("booked_at,amount\nyesterday,1.00\n", account_id=lena), 422, "invalid_date")
+    assert said["errors"][0]["field"] == "statement:2"
+    problem(sent("", account_id=lena), 422, "empty_file")
+    problem(sent("<!DOCTYPE a [<!ENTITY b 'c'>]><Document/>", XML), 422, "unsafe_xml")
+    problem(sent("booked_at,amount,currency\n2026-03-01,1.00,EUR\n"), 422, "account_missing")
+    problem(sent(mine, days="11"), 422, "invalid_field")
+    problem(sent(mine, account_id=f"{world.run}-nobody"), 404, "account_not_found")
+    problem(sent("{}", {"Content-Type": "application/json"}), 415, "unsupported_media_type")
+    problem(sent(b"x" * (8 * 1024 * 1024 + 1)), 413, "body_too_large")
+    problem(httpx.post(f"{world.info.api}{RECONCILE}", content=mine, headers=CSV), 401, "unauthorized")
+
+    key, _ = make_key(running_stack, "read", user=f"{world.run}-ann")
+    with client(running_stack.info, key) as ann:
+        assert ann.post(RECONCILE, content=mine, headers=CSV).json()["agrees"] is True
+        hidden = ann.post(RECONCILE, content=theirs, headers=CSV)
+        nobody = ann.post(RECONCILE, content=theirs.replace(other.encode(), b"no-one"), headers=CSV)
+        assert problem(hidden, 404, "account_not_found")["detail"] == f"account {other} does not exist"
+        assert problem(nobody, 404, "account_not_found")["detail"] == "account no-one does not exist"
 
 
 def test_periods_that_are_none_are_refused(world: World) -> None:

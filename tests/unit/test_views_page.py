@@ -14,7 +14,11 @@ import starter
 from api.app import make_app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "views.md").read_text()
-ROWS = [[cell.strip() for cell in line.strip("| ").split("|")] for line in PAGE.splitlines() if "| `GET " in line]
+ROWS = [
+    [cell.strip() for cell in line.strip("| ").split("|")]
+    for line in PAGE.splitlines()
+    if re.search(r"\| `(GET|POST) ", line)
+]
 DESCRIPTION: dict[str, Any] = make_app().openapi()
 
 
@@ -37,8 +41,8 @@ def fields(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return properties
 
 
-def of_answer(path: str) -> dict[str, dict[str, Any]]:
-    found = fields(DESCRIPTION["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"])
+def of_answer(method: str, path: str) -> dict[str, dict[str, Any]]:
+    found = fields(DESCRIPTION["paths"][path][method]["responses"]["200"]["content"]["application/json"]["schema"])
     return {**found, **(fields(found["items"]) if "next_cursor" in found else {})}
 
 
@@ -62,11 +66,11 @@ def test_every_named_view_is_in_the_table() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
 def test_a_view_has_its_route_its_fields_and_its_command(row: list[str]) -> None:
     _, route, told, command = row
-    path = route.strip("`").removeprefix("GET ")
-    assert "get" in DESCRIPTION["paths"].get(path, {}), f"there is no {route}"
+    method, _, path = route.strip("`").partition(" ")
+    assert method.lower() in DESCRIPTION["paths"].get(path, {}), f"there is no {route}"
     for name in re.findall(r"`([\w.]+)`", told):
         first, _, nested = name.partition(".")
-        known = of_answer(path)
+        known = of_answer(method.lower(), path)
         assert first in known, f"{path} does not answer {name}"
         assert not nested or nested in fields(known[first]), f"{path} does not answer {name}"
     assert command.strip("`") in set(commands(typer.main.get_command(starter.app))), f"there is no {command}"
