@@ -149,6 +149,7 @@ class BatchActivities:
                     returns=BatchStep,
                     actor=wish.actor,
                     trace=wish.trace,
+                    if_version=wish.if_version,
                     repeat_shows_now=True,
                 )
             )

@@ -65,16 +65,6 @@ class StandingOrderView:
     updated_at: datetime
     version: int
 
-    @property
-    def from_user(self) -> str:
-        """Whose it is, as whatever has parties says it."""
-        return self.user_id
-
-    @property
-    def to_user(self) -> str | None:
-        """Whom it pays, sees the transfers and not what brings them about."""
-        return None
-
 
 @dataclass(frozen=True)
 class StandingOrderRun:

@@ -35,16 +35,6 @@ class OrderView:
     updated_at: datetime
     version: int
 
-    @property
-    def from_user(self) -> str:
-        """Whose it is, as whatever has parties says it."""
-        return self.user_id
-
-    @property
-    def to_user(self) -> str | None:
-        """An order has one party."""
-        return None
-
 
 @dataclass(frozen=True)
 class TradeView:

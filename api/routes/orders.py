@@ -28,7 +28,7 @@ from queries.trading_results import OrderView
 
 router = APIRouter(prefix="/v1/orders", tags=["trading"], route_class=StrictRoute)
 
-ORDERS = Subject("order", order_stream, place_key, standing_order)
+ORDERS = Subject("order", order_stream, standing_order, get_order, lambda order: [order.user_id])
 OrderId = Annotated[Id, Path(examples=["o-1"])]
 Symbol = Annotated[Id | None, Query(examples=["AAPL"])]
 
@@ -46,6 +46,7 @@ async def create(body: NewOrder, call: Writing) -> Response:
             call,
             order.order_id,
             order,
+            place_key(order.order_id),
             lambda: orders.check(order),
             lambda: COMMANDS["place_order"](orders, order),
             201,
@@ -73,8 +74,7 @@ async def list_(
 )
 async def get(order_id: OrderId, call: Reading) -> Response:
     """One order."""
-    missing = f"order {order_id} does not exist"
-    return await call.ask(get_order(order_id), seen_by=lambda order: [order.user_id], missing=missing, etag=True)
+    return await ORDERS.show(call, order_id)
 
 
 @router.get(

@@ -35,7 +35,9 @@ from queries.standing import standing_payment
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=StrictRoute)
 
-PAYMENTS = Subject("payment", payment_stream, authorize_key, standing_payment)
+PAYMENTS = Subject(
+    "payment", payment_stream, standing_payment, get_payment, lambda payment: [payment.from_user, payment.to_user]
+)
 PaymentId = Annotated[Id, Path(examples=["p-1"])]
 
 
@@ -68,6 +70,7 @@ async def create(body: NewPayment, call: Writing) -> Response:
             call,
             payment_id,
             order,
+            authorize_key(payment_id),
             lambda: payments.check(order),
             lambda: COMMANDS["create_payment"](payments, order),
             201,
@@ -92,12 +95,7 @@ async def list_(call: Reading, limit: Limit = 50, cursor: Cursor = None) -> Resp
 )
 async def get(payment_id: PaymentId, call: Reading) -> Response:
     """One payment."""
-    return await call.ask(
-        get_payment(payment_id),
-        seen_by=lambda payment: [payment.from_user, payment.to_user],
-        missing=f"payment {payment_id} does not exist",
-        etag=True,
-    )
+    return await PAYMENTS.show(call, payment_id)
 
 
 @router.get(

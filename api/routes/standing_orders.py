@@ -36,7 +36,13 @@ from queries.standing_orders import (
 
 router = APIRouter(prefix="/v1/standing-orders", tags=["standing orders"], route_class=StrictRoute)
 
-STANDING_ORDERS = Subject("standing_order", standing_order_stream, standing_order_stream, standing_standing_order)
+STANDING_ORDERS = Subject(
+    "standing_order",
+    standing_order_stream,
+    standing_standing_order,
+    get_standing_order,
+    lambda order: [order.user_id],
+)
 OrderId = Annotated[StandingOrderId, Path(examples=["rent"])]
 Status = Literal["active", "paused", "ended", "cancelled"]
 
@@ -128,12 +134,7 @@ async def list_(
 )
 async def get(standing_order_id: OrderId, call: Reading) -> Response:
     """A standing order: its next run, its last one, and how many were made, refused, missed and skipped."""
-    return await call.ask(
-        get_standing_order(standing_order_id),
-        seen_by=lambda order: [order.user_id],
-        missing=f"standing order {standing_order_id} does not exist",
-        etag=True,
-    )
+    return await STANDING_ORDERS.show(call, standing_order_id)
 
 
 @router.get(

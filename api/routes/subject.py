@@ -1,4 +1,4 @@
-"""What payments and transfers have in common on the wire: a stream of their own, two parties, wishes."""
+"""What payments, transfers, orders and batches have in common on the wire: a stream, users, wishes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from api.idempotency import REPLAYED
 from api.routes.timeline import timeline
 from domain.errors import NotFound, WrongState
 from eventstore.events import RecordedEvent
+from queries.reader import Question
 
 
 class Shown(Protocol):
     """What an answer about one of them says, whichever it is."""
 
-    @property
-    def from_user(self) -> str | None: ...
-    @property
-    def to_user(self) -> str | None: ...
     @property
     def version(self) -> int: ...
 
@@ -34,32 +31,38 @@ View = TypeVar("View", bound=Shown)
 
 @dataclass(frozen=True, slots=True)
 class Subject(Generic[View]):
-    """`standing`: where one stands by all of its events. `first_key`: the command id of its first step."""
+    """`standing`: where one stands by all of its events; `question`: where by the view. `users`: whose it is."""
 
     name: str
     stream: Callable[[str], str]
-    first_key: Callable[[str], str]
     standing: Callable[[Sequence[RecordedEvent]], View]
+    question: Callable[[str], Question[View]]
+    users: Callable[[View], Sequence[str | None]]
+
+    async def show(self, call: Call, subject_id: str) -> Response:
+        """As the view has it, for who may see it."""
+        missing = self._missing(subject_id).message
+        return await call.ask(self.question(subject_id), seen_by=self.users, missing=missing, etag=True)
 
     async def begin(  # noqa: PLR0917 – an order and what is done with it
         self,
         call: Call,
         subject_id: str,
         order: PaymentOrder | TransferOrder | TradingOrder,
+        first_key: str,
         check: Callable[[], Awaitable[None]],
         start: Callable[[], Awaitable[object]],
         status: int,
     ) -> Response:
-        """Started, or joined where it was there before; answered as its first durable step left it.
+        """Started, or joined where it was there before; answered as its first durable step left it, the one under
+        the command id `first_key`.
 
         So the answer follows from the log: where it could not be kept, a repeat makes the very same one again.
         """
         for field, account_id in _own(order):
             await call.must_own(account_id, field)
         stream = self.stream(subject_id)
-        stored, new = await call.services.first_step.taken(
-            stream, self.first_key(subject_id), fingerprint(order), check, start
-        )
+        stored, new = await call.services.first_step.taken(stream, first_key, fingerprint(order), check, start)
         stored = await call.numbered(stored)
         events = [event for event in stored if event.stream == stream]
         headers = {"Location": f"/v1/{self.name}s/{subject_id}", **({} if new else {REPLAYED: "true"})}
@@ -77,10 +80,14 @@ class Subject(Generic[View]):
             except WrongState:  # it did not get as far as the append, because somebody was faster
                 must_match(if_match, (await self.existing(call, subject_id)).version)
                 raise
-            events = await self._events(call, subject_id)
-            return await call.written(self.standing(events), events[-1], 200)
+            return await self.written(call, subject_id, 200)
 
         return await call.once(work)
+
+    async def written(self, call: Call, subject_id: str, status: int, **headers: str) -> Response:
+        """Where it stands after a write, by the log."""
+        events = await self._events(call, subject_id)
+        return await call.written(self.standing(events), events[-1], status, **headers)
 
     async def timeline(self, call: Call, subject_id: str, limit: int, cursor: str | None) -> Response:
         """Its events, for who may see it."""
@@ -90,7 +97,7 @@ class Subject(Generic[View]):
     async def existing(self, call: Call, subject_id: str) -> View:
         """As the log has it. Raises NotFound also where it is not the caller's to see."""
         found = self.standing(await self._events(call, subject_id))
-        if not call.who.sees(found.from_user, found.to_user):
+        if not call.who.sees(*self.users(found)):
             raise self._missing(subject_id)
         return found
 

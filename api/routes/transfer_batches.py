@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
@@ -11,10 +10,11 @@ from starlette.responses import Response
 from activities.steps import CancelWish, PauseWish, ResumeWish
 from api.batch_body import BatchId, Sent, received
 from api.bodies import Cancel
-from api.call import Call, IfMatch, Reading, Writing, must_match
+from api.call import Call, IfMatch, Reading, Writing
 from api.documented import BATCH, BATCH_ITEM, reads, writes
 from api.idempotency import REPLAYED
 from api.routes.accounts import Cursor, Limit
+from api.routes.subject import Subject, wish_of
 from api.strict import StrictRoute
 from commands.catalogue import COMMANDS
 from commands.transfer_batches import BatchTerms
@@ -22,7 +22,6 @@ from domain.account import Account
 from domain.batch import MAX_ITEMS
 from domain.errors import NotFound
 from domain.streams import account_stream, batch_stream
-from eventstore.events import RecordedEvent
 from queries.batches import get_batch, list_batch_items, list_batches
 from queries.paging import Page
 from queries.results import BatchItemView, BatchView
@@ -30,6 +29,7 @@ from queries.standing import standing_batch
 
 router = APIRouter(prefix="/v1/transfer-batches", tags=["transfer batches"], route_class=StrictRoute)
 
+BATCHES = Subject("batch", batch_stream, standing_batch, get_batch, lambda batch: [batch.user_id])
 Id = Annotated[BatchId, Path(examples=["payroll-11"])]
 Status = Literal[
     "running", "paused", "releasing", "compensating", "completed", "cancelled", "compensated", "stuck"
@@ -77,7 +77,8 @@ async def create(
             await _must_own_sources(call, sent)
             taken = await COMMANDS["create_batch"](call.batches, terms, sent.items(), call.who.actor, call.trace)
             repeated = {} if taken.new else {REPLAYED: "true"}
-            return await _written(call, batch_id, 202, Location=f"/v1/transfer-batches/{batch_id}", **repeated)
+            headers = {"Location": f"/v1/transfer-batches/{batch_id}", **repeated}
+            return await BATCHES.written(call, batch_id, 202, **headers)
 
         return await call.once(work, sent.head.batch_id, content=sent.fingerprint)
 
@@ -100,12 +101,7 @@ async def list_(
 )
 async def get(batch_id: Id, call: Reading) -> Response:
     """One batch: how far it has come, and its outcomes by status and currency."""
-    return await call.ask(
-        get_batch(batch_id),
-        seen_by=lambda batch: [batch.user_id],
-        missing=f"batch {batch_id} does not exist",
-        etag=True,
-    )
+    return await BATCHES.show(call, batch_id)
 
 
 @router.get(
@@ -121,7 +117,7 @@ async def items(
     cursor: Cursor = None,
 ) -> Response:
     """What became of each item, in the order sent; those in any of these statuses."""
-    await _existing(call, batch_id)
+    await BATCHES.existing(call, batch_id)
     return await call.ask(list_batch_items(batch_id, status, limit, cursor))
 
 
@@ -130,15 +126,23 @@ async def items(
 )
 async def pause(batch_id: Id, call: Writing, body: Cancel | None = None, if_match: IfMatch = None) -> Response:
     """Settle nothing more until it is resumed; what is under way goes on for a second at most."""
-    wish = PauseWish(reason=body.reason if body else None, **_wish(call))
-    return await _do(call, batch_id, if_match, lambda: COMMANDS["pause_batch"](call.batches, batch_id, wish))
+
+    async def command(_found: BatchView) -> object:
+        wish = PauseWish(reason=body.reason if body else None, **wish_of(call, if_match))
+        return await COMMANDS["pause_batch"](call.batches, batch_id, wish)
+
+    return await BATCHES.carry_out(call, batch_id, if_match, command)
 
 
 @router.post("/{batch_id}/resume", response_model=BatchView, responses=writes(200, BATCH, 412))
 async def resume(batch_id: Id, call: Writing, if_match: IfMatch = None) -> Response:
     """Go on with a paused batch."""
-    wish = ResumeWish(**_wish(call))
-    return await _do(call, batch_id, if_match, lambda: COMMANDS["resume_batch"](call.batches, batch_id, wish))
+
+    async def command(_found: BatchView) -> object:
+        wish = ResumeWish(**wish_of(call, if_match))
+        return await COMMANDS["resume_batch"](call.batches, batch_id, wish)
+
+    return await BATCHES.carry_out(call, batch_id, if_match, command)
 
 
 @router.post(
@@ -146,8 +150,12 @@ async def resume(batch_id: Id, call: Writing, if_match: IfMatch = None) -> Respo
 )
 async def cancel(batch_id: Id, call: Writing, body: Cancel | None = None, if_match: IfMatch = None) -> Response:
     """Carry out nothing more, and say what that achieved: what is settled stays; an atomic batch is undone."""
-    wish = CancelWish(reason=body.reason if body else None, **_wish(call))
-    return await _do(call, batch_id, if_match, lambda: COMMANDS["cancel_batch"](call.batches, batch_id, wish))
+
+    async def command(_found: BatchView) -> object:
+        wish = CancelWish(reason=body.reason if body else None, **wish_of(call, if_match))
+        return await COMMANDS["cancel_batch"](call.batches, batch_id, wish)
+
+    return await BATCHES.carry_out(call, batch_id, if_match, command)
 
 
 async def _must_own_sources(call: Call, sent: Sent) -> None:
@@ -172,39 +180,3 @@ async def _must_own_sources(call: Call, sent: Sent) -> None:
                     f"item {number}: account {account} does not exist",
                     f"items[{number}].from_account",
                 )
-
-
-async def _do(
-    call: Call, batch_id: str, if_match: str | None, command: Callable[[], Awaitable[object]]
-) -> Response:
-    async def work() -> Response:
-        found = await _existing(call, batch_id)
-        must_match(if_match, found.version)
-        await command()
-        return await _written(call, batch_id, 200)
-
-    return await call.once(work)
-
-
-def _wish(call: Call) -> dict[str, Any]:
-    return {"wish_id": call.new_id("c"), "actor": call.who.actor, "trace": call.trace}
-
-
-async def _events(call: Call, batch_id: str) -> list[RecordedEvent]:
-    found = await call.services.lookups.stream(batch_stream(batch_id))
-    if not found:
-        raise NotFound("batch_not_found", f"batch {batch_id} does not exist", "batch_id")
-    return found
-
-
-async def _existing(call: Call, batch_id: str) -> BatchView:
-    """As the log has it. Raises NotFound also where it is not the caller's to see."""
-    found = standing_batch(await _events(call, batch_id))
-    if not call.who.sees(found.user_id):
-        raise NotFound("batch_not_found", f"batch {batch_id} does not exist", "batch_id")
-    return found
-
-
-async def _written(call: Call, batch_id: str, status: int, **headers: str) -> Response:
-    found = await _events(call, batch_id)
-    return await call.written(standing_batch(found), found[-1], status, **headers)

@@ -27,7 +27,13 @@ from queries.transfers import get_transfer, list_transfers
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=StrictRoute)
 
-TRANSFERS = Subject("transfer", transfer_stream, reserve_key, standing_transfer)
+TRANSFERS = Subject(
+    "transfer",
+    transfer_stream,
+    standing_transfer,
+    get_transfer,
+    lambda transfer: [transfer.from_user, transfer.to_user],
+)
 TransferId = Annotated[Id, Path(examples=["t-1"])]
 Status = Literal[
     "initiated",
@@ -72,6 +78,7 @@ async def create(body: NewTransfer, call: Writing) -> Response:
             call,
             transfer_id,
             order,
+            reserve_key(transfer_id),
             lambda: transfers.check(order),
             lambda: COMMANDS["create_transfer"](transfers, order),
             202,
@@ -98,12 +105,7 @@ async def list_(
 )
 async def get(transfer_id: TransferId, call: Reading) -> Response:
     """One transfer, with the time line of its legs."""
-    return await call.ask(
-        get_transfer(transfer_id),
-        seen_by=lambda transfer: [transfer.from_user, transfer.to_user],
-        missing=f"transfer {transfer_id} does not exist",
-        etag=True,
-    )
+    return await TRANSFERS.show(call, transfer_id)
 
 
 @router.get(

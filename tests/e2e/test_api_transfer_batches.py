@@ -175,6 +175,8 @@ def test_pause_resume_and_cancel(world: World, atomic: bool) -> None:
         headers=NDJSON,
     )
     assert accepted.status_code == 202, accepted.text
+    elsewhere = {"If-Match": '"999999"'}
+    problem(world.http.post(f"{path}/pause", headers=elsewhere), 412, "version_mismatch")
     paused = world.http.post(f"{path}/pause", json={"reason": "wait"})
     if paused.status_code == 200:  # it was not faster than us
         assert paused.json()["status"] == "paused"
@@ -191,6 +193,7 @@ def test_pause_resume_and_cancel(world: World, atomic: bool) -> None:
     balance = world.http.get(f"/v1/accounts/{target}", params={"min_position": 0}).json()["balance"]
     assert balance == f"{completed}.00"
     problem(world.http.post(f"{path}/pause"), 409, "wrong_batch_status")
+    problem(world.http.post(f"{path}/pause", headers=elsewhere), 412, "version_mismatch")
     listed = world.http.get(PATH, params={"status": end["status"]}).json()["items"]
     assert world.run in [one["batch_id"] for one in listed]
     for name in ("pause", "resume", "cancel"):
