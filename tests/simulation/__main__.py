@@ -1,7 +1,6 @@
 """`python -m tests.simulation`: many seeds, or one with its trace. Exit code 1 where a promise was broken.
 
---seeds 5000 [--first 1]     run so many; stop at the first that fails, shrink it, say how to replay it
---seconds 60                 run for so long instead
+--seeds 5000 [--first 1]     run so many on all cores; stop at the first that fails, shrink it, say how to replay it
 --seed 7                     run one and print what happened
 --keep 'a;b'                 with --seed: only these elements of it, as shrinking prints them
 """
@@ -9,13 +8,17 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 import time
 import traceback
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 from tests.simulation.shrink import shrink
-from tests.simulation.story import Told, run
+from tests.simulation.story import Told, first_failing, run
+
+PIECE = 20
+"""So many seeds are given to a process at once."""
 
 
 def same_failure(told: Told, first: Told) -> bool:
@@ -39,37 +42,42 @@ def one(seed: int, kept: frozenset[str] | None) -> int:
     return 1
 
 
-def many(first: int, seeds: int, seconds: float | None) -> int:
-    began, done = time.monotonic(), 0
-    for seed in itertools.count(first):
-        if done >= seeds if seconds is None else time.monotonic() - began >= seconds:
-            break
-        told = run(seed)
-        done += 1
-        if told.error is not None:
-            print(f"seed {seed} fails: {type(told.error).__name__}: {told.error}")
-            left, least = shrunk(told)
-            print("\n".join(least.trace))
-            print(f"{len(left)} of {len(told.elements)} elements are needed; again:")
-            print(f"python -m tests.simulation --seed {seed} --keep '{';'.join(left)}'")
-            return 1
+def many(first: int, seeds: int) -> int:
+    began, last = time.monotonic(), first + seeds
+    pieces = [range(start, min(start + PIECE, last)) for start in range(first, last, PIECE)]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for piece, failing in zip(pieces, pool.map(first_failing, pieces), strict=True):
+            if failing is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+                return explained(run(failing))
+            if sys.stderr.isatty():
+                print(f"\r{piece.stop - first} of {seeds} seeds", end="", file=sys.stderr)
     took_s = time.monotonic() - began
-    print(f"{done} seeds from {first}, every promise kept: {took_s:.1f} s, {done / took_s * 60:.0f} seeds/minute")
+    print(f"{seeds} seeds from {first}, every promise kept: {took_s:.1f} s, {seeds / took_s * 60:.0f} seeds/minute")
     return 0
+
+
+def explained(told: Told) -> int:
+    """A failing run, the least of it, and how to see that again."""
+    print(f"seed {told.seed} fails: {type(told.error).__name__}: {told.error}")
+    left, least = shrunk(told)
+    print("\n".join(least.trace))
+    print(f"{len(left)} of {len(told.elements)} elements are needed; again:")
+    print(f"python -m tests.simulation --seed {told.seed} --keep '{';'.join(left)}'")
+    return 1
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--keep")
     given = parser.parse_args()
     if given.seed is not None:
         kept = None if given.keep is None else frozenset(filter(None, given.keep.split(";")))
         return one(given.seed, kept)
-    return many(given.first, given.seeds, given.seconds)
+    return many(given.first, given.seeds)
 
 
 if __name__ == "__main__":

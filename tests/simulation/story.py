@@ -58,6 +58,11 @@ def run(seed: int, kept: frozenset[str] | None = None) -> Told:
     return Told(seed, error, chance.met, world.trace)
 
 
+def first_failing(seeds: range) -> int | None:
+    """The first of these seeds whose story breaks a promise."""
+    return next((seed for seed in seeds if run(seed).error is not None), None)
+
+
 class Story:
     """What happens in one world."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from domain.catalogue import EVENTS
-from tests.simulation.__main__ import one, shrunk
+from tests.simulation.__main__ import many, one, shrunk
 from tests.simulation.bugs import BUGS
 from tests.simulation.calm import undisturbed
 from tests.simulation.shrink import shrink
@@ -126,3 +126,8 @@ def _recorded(name: str) -> list[str]:
 @pytest.mark.parametrize("name", ["transfer-completed", "transfer-compensated", "transfer-stuck"])
 def test_a_workflow_takes_the_steps_that_a_real_server_recorded(name: str) -> None:
     assert undisturbed(name) == _recorded(name)
+
+
+def test_many_seeds_run_on_all_cores(capsys: pytest.CaptureFixture[str]) -> None:
+    assert many(1, 2) == 0
+    assert "2 seeds from 1, every promise kept" in capsys.readouterr().out

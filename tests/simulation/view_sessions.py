@@ -71,9 +71,11 @@ class Session:
         return await Cursor(self._ask).execute(text, parameters)
 
     async def _ask(self, text: str, parameters: Any) -> list[Row]:
+        """What is not simulated (settings, leftovers of rebuilds) answers nothing and takes no time."""
         self.must_live()
-        await self._database.postgres.trip(self.process)
-        self.must_live()
+        if text in self._database.asked_at_once:
+            await self._database.postgres.trip(self.process)
+            self.must_live()
         rows = self._database.answer(self, text, parameters)
         self.used_at = asyncio.get_running_loop().time()
         return rows
