@@ -88,9 +88,9 @@ class Settings(BaseSettings):
     task_queue: str = "tidemark"
     workflow_task_timeout_s: float = Field(default=10, ge=1, le=60)
     """How long Temporal waits for a worker that died in the middle of a workflow task."""
-    max_concurrent_workflow_tasks: int = Field(default=400, ge=2)
+    max_concurrent_workflow_tasks: int = Field(default=900, ge=2)
     """More than are started here at once: eager starts that took every one left none for the tasks that end them,
-    and each then waited out `workflow_task_timeout_s`."""
+    and each then waited out `workflow_task_timeout_s`. Fewer than the SDK's 1,000 workflows in memory."""
     workflow_sandbox: bool = False
     """Run workflows in the SDK's sandbox, as the tests do."""
 
