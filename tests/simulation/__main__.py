@@ -53,7 +53,9 @@ def many(first: int, seeds: int) -> int:
             if sys.stderr.isatty():
                 print(f"\r{piece.stop - first} of {seeds} seeds", end="", file=sys.stderr)
     took_s = time.monotonic() - began
-    print(f"{seeds} seeds from {first}, every promise kept: {took_s:.1f} s, {seeds / took_s * 60:.0f} seeds/minute")
+    print(
+        f"{seeds} seeds from {first}, every promise kept: {took_s:.1f} s, {seeds / took_s * 60:.0f} seeds/minute"
+    )
     return 0
 
 
