@@ -18,8 +18,8 @@ IN_FLIGHT, EACH, TASK_TIMEOUT_S = 100, 3, 40
 async def test_starts_leave_room_for_the_tasks_that_end_them(
     database_url: str, temporal_server: TemporalAddress
 ) -> None:
-    """Eager starts take places for workflow tasks. With none left, a task that answers is dropped and times out: with as
-    many places as payments in flight, that happened in every third run.
+    """Eager starts take places for workflow tasks. With none left, a task that answers is dropped and times out:
+    with as many places as payments in flight, that happened in every third run.
     """
     async with system(database_url, temporal_server.address) as under_test, rail_client() as http:
         settings = under_test.settings.model_copy(update={"workflow_task_timeout_s": TASK_TIMEOUT_S})

@@ -1,6 +1,6 @@
 """`python -m tests.simulation`: many seeds, or one with its trace. Exit code 1 where a promise was broken.
 
---seeds 5000 [--first 1]     run so many on all cores; stop at the first that fails, shrink it, say how to replay it
+--seeds 5000 [--first 1]     run so many on all cores; the first that fails is shrunk, and it says how to replay it
 --seed 7                     run one and print what happened
 --keep 'a;b'                 with --seed: only these elements of it, as shrinking prints them
 """
