@@ -104,9 +104,9 @@ def cancel(
     data: DataOption = DATA,
 ) -> None:
     """Cancel a payment or transfer, and say what that achieved."""
-    wish = CancelWish(wish_id=new_id(), reason=reason, actor=ACTOR)
 
     async def work(session: Session) -> PaymentStep | TransferStep | None:
+        wish = CancelWish(wish_id=new_id(), reason=reason, actor=ACTOR)
         name, _ = await find(session, subject_id, kind)
         commands = session.payments if name == "payment" else session.transfers
         if no_wait:
@@ -129,9 +129,9 @@ def review(
     """Approve or reject what screening holds for review."""
     if decision not in ("approve", "reject"):
         raise usage(f"decide approve or reject, not {decision!r}", as_json)
-    wish = ReviewWish(wish_id=new_id(), approve=decision == "approve", note=note, actor=by)
 
     async def work(session: Session) -> PaymentStep | TransferStep:
+        wish = ReviewWish(wish_id=new_id(), approve=decision == "approve", note=note, actor=by)
         name, _ = await find(session, subject_id, kind)
         if name == "payment":
             return await session.payments.review(subject_id, wish)

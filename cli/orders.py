@@ -143,9 +143,13 @@ def cancel(
     data: DataOption = DATA,
 ) -> None:
     """Take out of the book what waits there."""
-    given = {} if reason is None else {"reason": reason}
-    wish = CancelOrderWish(wish_id=new_id(command_id), actor=ACTOR, **given)
-    _say(run(data, as_json, lambda session: session.orders.cancel(order_id, wish)), as_json)
+
+    async def work(session: Session) -> OrderStep:
+        given = {} if reason is None else {"reason": reason}
+        wish = CancelOrderWish(wish_id=new_id(command_id), actor=ACTOR, **given)
+        return await session.orders.cancel(order_id, wish)
+
+    _say(run(data, as_json, work), as_json)
 
 
 @orders_app.command()

@@ -145,8 +145,12 @@ def pause(
     data: DataOption = DATA,
 ) -> None:
     """No run until it is resumed."""
-    wish = PauseOrderWish(wish_id=new_id(command_id), reason=reason, actor=ACTOR)
-    _say(run(data, as_json, lambda session: session.standing_orders.pause(order_id, wish)), as_json)
+
+    async def work(session: Session) -> StandingOrderStep:
+        wish = PauseOrderWish(wish_id=new_id(command_id), reason=reason, actor=ACTOR)
+        return await session.standing_orders.pause(order_id, wish)
+
+    _say(run(data, as_json, work), as_json)
 
 
 @standing_orders_app.command()
@@ -154,8 +158,12 @@ def resume(
     order_id: OrderArgument, command_id: KeyOption = None, as_json: JsonOption = False, data: DataOption = DATA
 ) -> None:
     """On with the next run from now on; what came due meanwhile is passed over."""
-    wish = ResumeOrderWish(wish_id=new_id(command_id), actor=ACTOR)
-    _say(run(data, as_json, lambda session: session.standing_orders.resume(order_id, wish)), as_json)
+
+    async def work(session: Session) -> StandingOrderStep:
+        wish = ResumeOrderWish(wish_id=new_id(command_id), actor=ACTOR)
+        return await session.standing_orders.resume(order_id, wish)
+
+    _say(run(data, as_json, work), as_json)
 
 
 @standing_orders_app.command()
@@ -186,8 +194,12 @@ def cancel(
     data: DataOption = DATA,
 ) -> None:
     """No run more; a transfer that a run has started goes on."""
-    wish = CancelStandingOrderWish(wish_id=new_id(command_id), reason=reason, actor=ACTOR)
-    _say(run(data, as_json, lambda session: session.standing_orders.cancel(order_id, wish)), as_json)
+
+    async def work(session: Session) -> StandingOrderStep:
+        wish = CancelStandingOrderWish(wish_id=new_id(command_id), reason=reason, actor=ACTOR)
+        return await session.standing_orders.cancel(order_id, wish)
+
+    _say(run(data, as_json, work), as_json)
 
 
 @standing_orders_app.command()

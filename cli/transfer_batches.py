@@ -193,8 +193,12 @@ def pause(
     data: DataOption = DATA,
 ) -> None:
     """Settle no more items of a batch until it is resumed."""
-    wish = PauseWish(wish_id=new_id(command_id), actor=by, reason=reason)
-    say(run(data, as_json, lambda session: session.batches.pause(batch_id, wish)), as_json)
+
+    async def work(session: Session) -> BatchStep:
+        wish = PauseWish(wish_id=new_id(command_id), actor=by, reason=reason)
+        return await session.batches.pause(batch_id, wish)
+
+    say(run(data, as_json, work), as_json)
 
 
 def resume(
@@ -205,8 +209,12 @@ def resume(
     data: DataOption = DATA,
 ) -> None:
     """Go on with a paused batch."""
-    wish = ResumeWish(wish_id=new_id(command_id), actor=by)
-    say(run(data, as_json, lambda session: session.batches.resume(batch_id, wish)), as_json)
+
+    async def work(session: Session) -> BatchStep:
+        wish = ResumeWish(wish_id=new_id(command_id), actor=by)
+        return await session.batches.resume(batch_id, wish)
+
+    say(run(data, as_json, work), as_json)
 
 
 def cancel(
@@ -218,5 +226,9 @@ def cancel(
     data: DataOption = DATA,
 ) -> None:
     """Carry out no more items of a batch; an atomic one is undone."""
-    wish = CancelWish(wish_id=new_id(command_id), actor=by, reason=reason)
-    say(run(data, as_json, lambda session: session.batches.cancel(batch_id, wish)), as_json)
+
+    async def work(session: Session) -> BatchStep:
+        wish = CancelWish(wish_id=new_id(command_id), actor=by, reason=reason)
+        return await session.batches.cancel(batch_id, wish)
+
+    say(run(data, as_json, work), as_json)

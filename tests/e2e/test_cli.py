@@ -102,6 +102,7 @@ def test_status_tells_where_everything_is(running_stack: RunningStack) -> None:
     assert told["processes"]["projector"]
 
 
+TOO_LONG = "x" * 501
 BAD: list[tuple[list[str], int, str]] = [
     (["account", "show", "nobody"], 1, "account nobody does not exist"),
     (["account", "open", "x", "--user", "u", "--currency", "XYZ"], 1, "unknown currency 'XYZ'"),
@@ -133,6 +134,11 @@ BAD: list[tuple[list[str], int, str]] = [
     (["rebuild", "no-such-view"], 1, "there is no view"),
     (["dead-letters", "retry", "999999"], 1, "999999"),
     (["nonsense"], 2, "No such command"),
+    (["cancel", "nothing", "--reason", TOO_LONG], 2, "reason: String should have at most 500 characters"),
+    (["review", "nothing", "approve", "--note", TOO_LONG], 2, "note: String should have at most 500 characters"),
+    (["order", "cancel", "nothing", "--id", TOO_LONG], 2, "wish_id: String should have at most 250 characters"),
+    (["standing-order", "pause", "nothing", "--reason", TOO_LONG], 2, "reason: String should have at most"),
+    (["batch-pause", "nothing", "--reason", TOO_LONG], 2, "reason: String should have at most 500 characters"),
 ]
 
 
