@@ -111,14 +111,7 @@ async def entries(account_id: AccountId, call: Reading, limit: Limit = 50, curso
 async def deposit(account_id: AccountId, body: Movement, call: Writing, if_match: IfMatch = None) -> Response:
     """Money comes in from outside."""
     call.must_be_unbound("pay in from outside")
-    return await _do(
-        call,
-        account_id,
-        if_match,
-        "deposit",
-        lambda accounts, key: COMMANDS["deposit"](accounts, account_id, body.money, key, body.reference),
-        status=201,
-    )
+    return await _move(call, account_id, if_match, "deposit", body)
 
 
 @router.post(
@@ -126,14 +119,7 @@ async def deposit(account_id: AccountId, body: Movement, call: Writing, if_match
 )
 async def withdraw(account_id: AccountId, body: Movement, call: Writing, if_match: IfMatch = None) -> Response:
     """Money leaves for outside."""
-    return await _do(
-        call,
-        account_id,
-        if_match,
-        "withdraw",
-        lambda accounts, key: COMMANDS["withdraw"](accounts, account_id, body.money, key, body.reference),
-        status=201,
-    )
+    return await _move(call, account_id, if_match, "withdraw", body)
 
 
 @router.post(
@@ -143,14 +129,7 @@ async def freeze(
     account_id: AccountId, call: Writing, body: StatusChange | None = None, if_match: IfMatch = None
 ) -> Response:
     """No new debit or hold from now on; credits still come in."""
-    reason = body.reason if body else None
-    return await _do(
-        call,
-        account_id,
-        if_match,
-        "freeze",
-        lambda accounts, key: COMMANDS["freeze"](accounts, account_id, key, reason),
-    )
+    return await _change(call, account_id, if_match, "freeze", body)
 
 
 @router.post("/{account_id}/unfreeze", response_model=AccountView, responses=writes(200, ACCOUNT, 412))
@@ -159,14 +138,7 @@ async def unfreeze(
 ) -> Response:
     """As before the freeze."""
     call.must_be_unbound("lift a freeze")
-    reason = body.reason if body else None
-    return await _do(
-        call,
-        account_id,
-        if_match,
-        "unfreeze",
-        lambda accounts, key: COMMANDS["unfreeze"](accounts, account_id, key, reason),
-    )
+    return await _change(call, account_id, if_match, "unfreeze", body)
 
 
 @router.post(
@@ -176,14 +148,7 @@ async def close(
     account_id: AccountId, call: Writing, body: StatusChange | None = None, if_match: IfMatch = None
 ) -> Response:
     """Close an account on which nothing is left and nothing held."""
-    reason = body.reason if body else None
-    return await _do(
-        call,
-        account_id,
-        if_match,
-        "close",
-        lambda accounts, key: COMMANDS["close"](accounts, account_id, key, reason),
-    )
+    return await _change(call, account_id, if_match, "close", body)
 
 
 @router.post("/{account_id}/limits", response_model=AccountView, responses=writes(200, ACCOUNT, 412))
@@ -199,6 +164,27 @@ async def set_limits(
         "limits",
         lambda accounts, key: COMMANDS["set_account_limits"](accounts, account_id, key, limits),
     )
+
+
+async def _move(call: Call, account_id: str, if_match: str | None, action: str, body: Movement) -> Response:
+    """Money in or out."""
+
+    def command(accounts: AccountCommands, key: str) -> Awaitable[AccountStep]:
+        return COMMANDS[action](accounts, account_id, body.money, key, body.reference)
+
+    return await _do(call, account_id, if_match, action, command, status=201)
+
+
+async def _change(
+    call: Call, account_id: str, if_match: str | None, action: str, body: StatusChange | None
+) -> Response:
+    """Another status."""
+    reason = body.reason if body else None
+
+    def command(accounts: AccountCommands, key: str) -> Awaitable[AccountStep]:
+        return COMMANDS[action](accounts, account_id, key, reason)
+
+    return await _do(call, account_id, if_match, action, command)
 
 
 async def _do(
