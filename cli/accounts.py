@@ -14,21 +14,20 @@ from cli.arguments import (
     AmountArgument,
     AsOfOption,
     CurrencyArgument,
+    CursorOption,
     KeyOption,
+    LimitOption,
     ReasonOption,
     money,
 )
 from cli.ids import new_id
-from cli.output import JsonOption, console, print_fields, print_json, print_table
+from cli.output import JsonOption, console, print_fields, print_json, print_more, print_table
 from cli.reading import run_query
 from cli.session import DATA, DataOption, Session, run
 from domain.errors import NotFound
 from eventstore.lookups import Lookups
 from queries.accounts import account_entries, list_accounts
 from queries.standing import standing_account
-
-LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, help="How many at the most.")]
-CursorOption = Annotated[str | None, typer.Option("--cursor", help="From the page before.")]
 
 app = typer.Typer(help="Open, fund, look at, freeze and close accounts.", no_args_is_help=True)
 statements.register_on_accounts(app)
@@ -177,7 +176,7 @@ def list_all(
     """Accounts, the newest first, from the view."""
     page = run_query(data, as_json, list_accounts(user, limit, cursor))
     if as_json:
-        print_json({"items": page.items, "next_cursor": page.next_cursor})
+        print_json(page)
         return
     print_table(
         "Accounts",
@@ -185,7 +184,7 @@ def list_all(
         [(x.account_id, x.user_id, x.status, x.currency, x.balance, x.held, x.available) for x in page.items],
         right=["balance", "held", "available"],
     )
-    more(page.next_cursor)
+    print_more(page.next_cursor)
 
 
 @app.command()
@@ -199,13 +198,7 @@ def entries(
     """What was booked on an account, the newest first, from the view."""
     page = run_query(data, as_json, account_entries(account_id, limit, cursor))
     if as_json:
-        print_json({"items": page.items, "next_cursor": page.next_cursor})
+        print_json(page)
         return
     statements.print_lines(f"Statement of {account_id}", page.items)
-    more(page.next_cursor)
-
-
-def more(cursor: str | None) -> None:
-    """Where the list goes on."""
-    if cursor is not None:
-        console.print(f"more with --cursor {cursor}", soft_wrap=True)
+    print_more(page.next_cursor)

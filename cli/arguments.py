@@ -18,6 +18,8 @@ CurrencyArgument = Annotated[str, typer.Argument(metavar="CURRENCY", help="An IS
 ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; recorded with the event.")]
 NoteOption = Annotated[str | None, typer.Option("--note", help="A note for the record.")]
 ByOption = Annotated[str, typer.Option("--by", help="Who decides; recorded with the event.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200, help="How many at the most.")]
+CursorOption = Annotated[str | None, typer.Option("--cursor", help="Where the page before ended.")]
 KeyOption = Annotated[
     str | None,
     typer.Option("--id", help="The command's id: repeating it with the same content changes nothing."),

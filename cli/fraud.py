@@ -10,7 +10,7 @@ import typer
 
 from activities.fraud_steps import AssignWish, CaseOrder, CaseStep, DecideWish, EscalateWish, FreezeWish, NoteWish
 from cli import fraud_rules
-from cli.arguments import ByOption, KeyOption, NoteOption
+from cli.arguments import ByOption, KeyOption, LimitOption, NoteOption
 from cli.ids import new_id
 from cli.output import JsonOption, console, print_fields, print_json, print_table
 from cli.reading import run_query
@@ -31,7 +31,7 @@ def list_(
     user: Annotated[str | None, typer.Option("--user")] = None,
     account: Annotated[str | None, typer.Option("--account", help="On either side.")] = None,
     assignee: Annotated[str | None, typer.Option("--assignee")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 50,
+    limit: LimitOption = 50,
     as_json: JsonOption = False,
     data: DataOption = DATA,
 ) -> None:

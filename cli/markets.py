@@ -7,21 +7,15 @@ from typing import Annotated
 import typer
 
 from activities.ledger import utc_now
-from cli.accounts import more
-from cli.arguments import ReasonOption
+from cli.arguments import CursorOption, LimitOption, ReasonOption
 from cli.ids import new_id
-from cli.orders import CursorOption, LimitOption, SymbolArgument, UserOption, print_orders
-from cli.output import JsonOption, console, print_json, print_table
+from cli.orders import SymbolArgument, UserOption, print_orders
+from cli.output import JsonOption, console, print_json, print_more, print_table
 from cli.reading import run_query
 from cli.session import DATA, DataOption, Session, run
 from commands.trading import InstrumentStep
 from domain.money import Money
-from queries.trading import (
-    list_instruments,
-    list_trades,
-    order_book,
-    portfolio,
-)
+from queries.trading import list_instruments, list_trades, order_book, portfolio
 
 instruments_app = typer.Typer(help="Shares that are traded: add, halt, resume, list.", no_args_is_help=True)
 
@@ -135,7 +129,7 @@ def trades(
     """Trades, the newest first, from the view."""
     page = run_query(data, as_json, list_trades(symbol, user, None, limit, cursor))
     if as_json:
-        print_json({"items": page.items, "next_cursor": page.next_cursor})
+        print_json(page)
         return
     print_table(
         "Trades",
@@ -154,7 +148,7 @@ def trades(
         ],
         right=["quantity", "price"],
     )
-    more(page.next_cursor)
+    print_more(page.next_cursor)
 
 
 def show_portfolio(

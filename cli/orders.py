@@ -8,10 +8,9 @@ import typer
 from rich.markup import escape
 
 from activities.trading_steps import AmendOrderWish, CancelOrderWish, OrderStep, TradingOrder
-from cli.accounts import more
-from cli.arguments import KeyOption, ReasonOption
+from cli.arguments import CursorOption, KeyOption, LimitOption, ReasonOption
 from cli.ids import new_id
-from cli.output import REFUSED, JsonOption, console, errors, print_fields, print_json, print_table
+from cli.output import REFUSED, JsonOption, console, errors, print_fields, print_json, print_more, print_table
 from cli.reading import run_query
 from cli.session import ACTOR, DATA, DataOption, Session, run
 from domain.book import OrderBook
@@ -19,18 +18,13 @@ from domain.errors import InvalidInput
 from domain.money import Money
 from domain.order import OrderStatus
 from domain.streams import book_stream
-from queries.trading import (
-    list_orders,
-    trading_accounts,
-)
+from queries.trading import list_orders, trading_accounts
 from queries.trading_results import OrderView
 
 orders_app = typer.Typer(help="Orders: place, amend, cancel, look.", no_args_is_help=True)
 
 OrderArgument = Annotated[str, typer.Argument(metavar="ORDER", help="The order's id.")]
 SymbolArgument = Annotated[str, typer.Argument(metavar="SYMBOL", help="A share's code such as AAPL.")]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, max=200)]
-CursorOption = Annotated[str | None, typer.Option("--cursor", help="Where the page before ended.")]
 UserOption = Annotated[str | None, typer.Option("--user", help="Only this user's.")]
 
 
@@ -175,10 +169,10 @@ def list_all(
     """Orders, the newest first, from the view."""
     page = run_query(data, as_json, list_orders(user, symbol, only_open, limit, cursor))
     if as_json:
-        print_json({"items": page.items, "next_cursor": page.next_cursor})
+        print_json(page)
         return
     print_orders(page.items)
-    more(page.next_cursor)
+    print_more(page.next_cursor)
 
 
 def print_orders(orders: tuple[OrderView, ...]) -> None:

@@ -68,6 +68,12 @@ def _shown(cell: object) -> str:
     return "" if cell is None else escape(str(cell))
 
 
+def print_more(cursor: str | None) -> None:
+    """Where a list goes on."""
+    if cursor is not None:
+        console.print(f"more with --cursor {cursor}", soft_wrap=True)
+
+
 def fail(code: str, message: str, exit_code: int, as_json: bool, field: str | None = None) -> typer.Exit:
     """Says what was wrong and gives the exit to raise."""
     if as_json:

@@ -10,10 +10,9 @@ import httpx
 import typer
 
 from activities.rates import RateProvider
-from cli.accounts import CursorOption, LimitOption, more
-from cli.arguments import AmountArgument, money
+from cli.arguments import AmountArgument, CursorOption, LimitOption, money
 from cli.ids import new_id
-from cli.output import JsonOption, console, print_json, print_table
+from cli.output import JsonOption, console, print_json, print_more, print_table
 from cli.reading import run_query
 from cli.session import ACTOR, DATA, DataOption, Session, run
 from commands.quotes import QuoteCommands, QuoteRequest, QuoteStep
@@ -81,7 +80,7 @@ def quotes(
     """Quotes, the newest first, from the view."""
     page = run_query(data, as_json, list_quotes(None, limit, cursor))
     if as_json:
-        print_json({"items": page.items, "next_cursor": page.next_cursor})
+        print_json(page)
         return
     print_table(
         "Quotes",
@@ -99,4 +98,4 @@ def quotes(
         ],
         right=["sells", "buys"],
     )
-    more(page.next_cursor)
+    print_more(page.next_cursor)

@@ -15,18 +15,19 @@ from activities.standing_order_steps import (
     StandingOrderRequest,
     StandingOrderStep,
 )
-from cli.accounts import CursorOption, LimitOption, more
 from cli.arguments import (
     AccountArgument,
     AmountArgument,
     CurrencyArgument,
+    CursorOption,
     KeyOption,
+    LimitOption,
     ReasonOption,
     money,
     pairs,
 )
 from cli.ids import new_id
-from cli.output import JsonOption, console, print_fields, print_json, print_table
+from cli.output import JsonOption, console, print_fields, print_json, print_more, print_table
 from cli.reading import run_query
 from cli.session import ACTOR, DATA, DataOption, Session, run
 from domain.errors import InvalidInput
@@ -224,7 +225,7 @@ def runs(
     """Its runs, the latest first, from the view."""
     page = run_query(data, as_json, list_runs(order_id, limit, cursor))
     if as_json:
-        print_json({"items": page.items, "next_cursor": page.next_cursor})
+        print_json(page)
         return
     print_table(
         f"Runs of {order_id}",
@@ -234,7 +235,7 @@ def runs(
             for x in page.items
         ],
     )
-    more(page.next_cursor)
+    print_more(page.next_cursor)
 
 
 @standing_orders_app.command("list")
@@ -249,7 +250,7 @@ def list_all(
     """Standing orders, the newest first, from the view."""
     page = run_query(data, as_json, list_standing_orders(user, status, limit, cursor))
     if as_json:
-        print_json({"items": page.items, "next_cursor": page.next_cursor})
+        print_json(page)
         return
     print_table(
         "Standing orders",
@@ -270,4 +271,4 @@ def list_all(
         ],
         right=["amount", "made", "failed", "missed"],
     )
-    more(page.next_cursor)
+    print_more(page.next_cursor)
