@@ -139,7 +139,9 @@ def decode(stream: str, type_: str, schema_version: int, data: Json) -> AnyEvent
         if upcaster is None:
             raise UnknownEvent(stream, type_, schema_version)
         data, schema_version = upcaster(data), schema_version + 1
-    return cls.model_validate(data)  # type: ignore[return-value]
+    # What `model_validate` calls, without a sixth of the time it takes for a small event.
+    event: AnyEvent = cls.__pydantic_validator__.validate_python(data)
+    return event
 
 
 def encode(event: AnyEvent) -> tuple[str, int, Json]:

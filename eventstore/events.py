@@ -47,6 +47,24 @@ class RecordedEvent(NamedTuple):
         return self.id >> APPEND_BITS
 
 
+class LoggedEvent(NamedTuple):
+    """A stored event as `EventStore.follow` reads it: what it says, not who asked for it or what proves it."""
+
+    position: int
+    id: int
+    stream: str
+    version: int
+    type: str
+    schema_version: int
+    data: dict[str, Any]
+    recorded_at: datetime
+
+    @property
+    def append_id(self) -> int:
+        """The append (one command) that stored it."""
+        return self.id >> APPEND_BITS
+
+
 @dataclass(frozen=True, slots=True)
 class StreamWrite:
     """One stream's part of an append. Without events it only demands that the stream is still at that version.

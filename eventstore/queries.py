@@ -60,6 +60,22 @@ WHERE p.position > %(after)s AND p.position <= (SELECT position FROM last)
 ORDER BY p.position
 """
 
+# READ without metadata, hashes and event ids, which a view has no use for; the JSON as text, which costs the
+# client a third of what it costs as jsonb.
+FOLLOW: Final = """
+WITH cut AS (
+    SELECT id FROM positions WHERE position <= %(after)s::bigint + %(limit)s::bigint ORDER BY position DESC LIMIT 1
+), last AS (
+    SELECT p.position FROM cut, LATERAL (
+        SELECT position FROM positions WHERE id BETWEEN cut.id AND (cut.id | 65535) ORDER BY id DESC LIMIT 1
+    ) AS p
+)
+SELECT p.position, e.id, e.stream, e.version, e.type, e.schema_version, e.data::text, e.recorded_at
+FROM positions p JOIN events e ON e.id = p.id
+WHERE p.position > %(after)s AND p.position <= (SELECT position FROM last)
+ORDER BY p.position
+"""
+
 # The end of the log and what waits for a position, without stepping over dead rows (see 60_sequence.sql).
 HEAD: Final = """
 SELECT h.last_position, coalesce(sum(u.events), 0)::bigint, min(u.appended_at)

@@ -17,6 +17,7 @@ from eventstore.events import (
     MAX_EVENTS_PER_APPEND,
     AppendRequest,
     Head,
+    LoggedEvent,
     Outcome,
     RecordedEvent,
     Snapshot,
@@ -110,6 +111,17 @@ class EventStore:
         assert limit > 0, "read needs a limit of at least 1"
         rows = await self._rows(queries.READ, {"after": after_position, "limit": limit})
         return [RecordedEvent._make(row) for row in rows]
+
+    async def follow(self, after_position: int, limit: int) -> list[LoggedEvent]:
+        """As `read`, for those who want no more than what happened: half the work."""
+        assert limit > 0, "follow needs a limit of at least 1"
+        loads = orjson.loads
+        return [
+            LoggedEvent(position, id_, stream, version, type_, schema_version, loads(data), recorded_at)
+            for position, id_, stream, version, type_, schema_version, data, recorded_at in await self._rows(
+                queries.FOLLOW, {"after": after_position, "limit": limit}
+            )
+        ]
 
     async def head(self) -> Head:
         """The end of the log."""

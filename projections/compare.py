@@ -79,7 +79,7 @@ async def _follow_live(connection: Connection, shadow: Track, log: Log, progress
             progress(shadow.position, live)
         if live - shadow.position < NEAR:
             return
-        records = await log.read(shadow.position, BATCH)
+        records = await log.follow(shadow.position, BATCH)
         await work_off(connection, shadow, [record for record in records if position_of(record) <= live])
 
 

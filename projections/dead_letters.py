@@ -12,12 +12,11 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from eventstore.events import RecordedEvent
 from projections import sql
 from projections.builds import load_parked
 from projections.connecting import Connect
 from projections.errors import NoSuchDeadLetter, UnknownView
-from projections.model import Log, Track, Views
+from projections.model import Log, Record, Track, Views
 from projections.writing import Connection, describe, try_one
 
 Status = Literal["parked", "follower", "resolved", "skipped"]
@@ -154,8 +153,8 @@ async def _apply(
     return len(resolved), error
 
 
-async def _event_at(log: Log, position: int) -> RecordedEvent:
-    records = await log.read(position - 1, 1)
+async def _event_at(log: Log, position: int) -> Record:
+    records = await log.follow(position - 1, 1)
     assert records, f"the log has no event at position {position}"
     assert records[0].position == position, f"the log has no event at position {position}"
     return records[0]

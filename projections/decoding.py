@@ -8,12 +8,11 @@ from typing import Any
 
 from domain import catalogue
 from domain.streams import category_of
-from eventstore.events import RecordedEvent
 from projections.errors import Undecodable
-from projections.model import Batch, Seen, Statement, Track, View, position_of
+from projections.model import Batch, Record, Seen, Statement, Track, View, position_of
 
 
-def decode(record: RecordedEvent) -> Seen:
+def decode(record: Record) -> Seen:
     """Raises Undecodable where this code cannot read the event."""
     try:
         event = catalogue.decode(record.stream, record.type, record.schema_version, record.data)
@@ -27,7 +26,7 @@ class Dealt:
     """One read of the log, by what each set of wishes gets of it. `upto` is the last position read."""
 
     upto: int
-    records: Sequence[RecordedEvent]
+    records: Sequence[Record]
     seen: dict[frozenset[tuple[str, str]], list[Seen]]
     unreadable: dict[frozenset[tuple[str, str]], Undecodable] = field(default_factory=dict)
     folds: dict[frozenset[tuple[str, str]], dict[Any, Any]] = field(default_factory=dict)
@@ -43,7 +42,7 @@ class Dealer:
             for key in wants:
                 self._takers.setdefault(key, []).append(wants)
 
-    def deal(self, records: Sequence[RecordedEvent]) -> Dealt:
+    def deal(self, records: Sequence[Record]) -> Dealt:
         """`records` is not empty."""
         dealt = Dealt(position_of(records[-1]), records, {wants: [] for wants in self._wishes})
         seen = dealt.seen
@@ -70,7 +69,7 @@ class Work:
     since: int
     upto: int
     statements: list[Statement]
-    followers: list[RecordedEvent]
+    followers: list[Record]
 
 
 def prepare(track: Track, since: int, dealt: Dealt) -> Work:
@@ -94,9 +93,9 @@ def prepare(track: Track, since: int, dealt: Dealt) -> Work:
     return Work(track, since, max(since, dealt.upto), view.apply(Batch(free)) if free else [], followers)
 
 
-def by_append(records: Sequence[RecordedEvent]) -> list[list[RecordedEvent]]:
+def by_append(records: Sequence[Record]) -> list[list[Record]]:
     """Cut where one append ends and the next begins."""
-    appends: list[list[RecordedEvent]] = []
+    appends: list[list[Record]] = []
     last = None
     for record in records:
         if record.append_id != last:

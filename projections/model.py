@@ -10,16 +10,18 @@ from typing import Any, LiteralString, NamedTuple, Protocol, TypeVar
 from domain.leg import AnyEvent
 from domain.model import Event
 from domain.streams import id_of
-from eventstore.events import Head, RecordedEvent
+from eventstore.events import Head, LoggedEvent, RecordedEvent
 
 Folded = TypeVar("Folded")
 Row = dict[str, Any]
+Record = LoggedEvent | RecordedEvent
+"""An event of the log, read by position or by stream."""
 
 
 class Log(Protocol):
     """What the engine needs of `eventstore.EventStore`."""
 
-    async def read(self, _after_position: int, _limit: int, /) -> list[RecordedEvent]:
+    async def follow(self, _after_position: int, _limit: int, /) -> list[LoggedEvent]:
         """In the order of positions; never splits an append."""
 
     async def head(self) -> Head:
@@ -37,7 +39,7 @@ class Seen(NamedTuple):
     """An event in its present shape and its place in the log."""
 
     event: AnyEvent
-    record: RecordedEvent
+    record: Record
 
     @property
     def id(self) -> str:
@@ -62,7 +64,7 @@ class Seen(NamedTuple):
         return self.record.append_id
 
 
-def position_of(record: RecordedEvent) -> int:
+def position_of(record: Record) -> int:
     """What is read by position has one."""
     assert record.position is not None, "the event has no position"
     return record.position

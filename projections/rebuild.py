@@ -82,13 +82,13 @@ async def catch_up(connection: Connection, track: Track, log: Log, progress: Pro
             progress(track.position, head)
         if head - track.position < NEAR:
             return
-        await work_off(connection, track, await log.read(track.position, BATCH))
+        await work_off(connection, track, await log.follow(track.position, BATCH))
 
 
 async def follow_to(connection: Connection, track: Track, log: Log, position: int) -> None:
     """Exactly to `position`, which is the end of an append; or to the end of the log, where that comes first."""
     while track.position < position:
-        records = await log.read(track.position, min(BATCH, position - track.position))
+        records = await log.follow(track.position, min(BATCH, position - track.position))
         if not records:
             return
         await work_off(connection, track, [record for record in records if position_of(record) <= position])

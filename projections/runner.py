@@ -16,12 +16,11 @@ from dataclasses import dataclass
 import structlog
 
 from eventstore import queries
-from eventstore.events import RecordedEvent
 from projections.builds import clear_leftovers, create_build, install, load_parked, with_leftovers
 from projections.connecting import Connect, leader_lock, rebuild_lock, try_lock
 from projections.decoding import Dealer, Work, prepare
 from projections.errors import CheckpointMoved, Fault, RebuildRunning, fault_of
-from projections.model import Log, Track, View
+from projections.model import Log, Record, Track, View
 from projections.rebuild import live_build, rebuild
 from projections.writing import Connection, commit, work_off
 
@@ -36,7 +35,7 @@ class RunnerSettings:
     """Times in seconds. After `attempts` failures of a batch its poison is looked for and parked."""
 
     group: str = "views"
-    batch: int = 1000
+    batch: int = 2000
     attempts: int = 5
     first_backoff_s: float = 0.05
     longest_backoff_s: float = 5.0
@@ -175,7 +174,7 @@ class Runner:
             while not stop.is_set():
                 healthy = [track for track in tracks if not track.failures]
                 since = min((planned[track.build] for track in healthy), default=0)
-                records = await self._source.read(since, self._settings.batch) if healthy else []
+                records = await self._source.follow(since, self._settings.batch) if healthy else []
                 works, failing = self._prepare(healthy, planned, records)
                 if committing is not None:
                     await committing
@@ -202,7 +201,7 @@ class Runner:
                     await committing
 
     def _prepare(
-        self, tracks: Sequence[Track], planned: dict[int, int], records: Sequence[RecordedEvent]
+        self, tracks: Sequence[Track], planned: dict[int, int], records: Sequence[Record]
     ) -> tuple[list[Work], list[tuple[Track, Exception]]]:
         works: list[Work] = []
         failing: list[tuple[Track, Exception]] = []
@@ -252,7 +251,7 @@ class Runner:
         for track in tracks:
             if not track.failures or time.monotonic() < track.retry_at:
                 continue
-            records = await self._source.read(track.position, self._settings.batch)
+            records = await self._source.follow(track.position, self._settings.batch)
             parked = len(track.parked)
             try:
                 if track.failures >= self._settings.attempts:

@@ -184,9 +184,10 @@ SELECT position FROM projection.dead_letters WHERE build = %s AND status = 'skip
 PARK: LiteralString = """
 INSERT INTO projection.dead_letters
        (view, build, stream, position, event_id, type, status, error_class, error, attempts)
-SELECT %s, %s, r.stream, r.position, r.event_id, r.type, r.status, r.error_class, r.error, r.attempts
-  FROM json_to_recordset(%s::json) AS r (stream text, position bigint, event_id uuid, type text, status text,
+SELECT %s, %s, r.stream, r.position, e.event_id, r.type, r.status, r.error_class, r.error, r.attempts
+  FROM json_to_recordset(%s::json) AS r (stream text, position bigint, type text, status text,
                                          error_class text, error text, attempts int)
+  JOIN public.positions AS p ON p.position = r.position JOIN public.events AS e ON e.id = p.id
 """
 
 # What an operator dropped stays dropped in a new build of the same version.

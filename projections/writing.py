@@ -13,12 +13,11 @@ import orjson
 from psycopg import AsyncConnection
 
 from domain.streams import category_of
-from eventstore.events import RecordedEvent
 from failpoints import hit
 from projections import sql
 from projections.decoding import Dealer, Work, by_append, decode, prepare
 from projections.errors import Fault, fault_of
-from projections.model import Batch, Row, Statement, Track, position_of
+from projections.model import Batch, Record, Row, Statement, Track, position_of
 
 Connection = AsyncConnection[Any]
 ERROR_LIMIT = 2000
@@ -46,13 +45,13 @@ async def commit(connection: Connection, works: Sequence[Work]) -> None:
     hit("projection:after_commit")
 
 
-async def work_off(connection: Connection, track: Track, records: Sequence[RecordedEvent]) -> None:
+async def work_off(connection: Connection, track: Track, records: Sequence[Record]) -> None:
     """Take `track` to the end of `records` (whole appends), parking what is poison. Raises every other fault."""
     await _halve(connection, track, Dealer([track.view]), by_append(records))
 
 
 async def _halve(
-    connection: Connection, track: Track, dealer: Dealer, appends: Sequence[Sequence[RecordedEvent]]
+    connection: Connection, track: Track, dealer: Dealer, appends: Sequence[Sequence[Record]]
 ) -> None:
     records = [record for append in appends for record in append]
     if not records or position_of(records[-1]) <= track.position:
@@ -70,7 +69,7 @@ async def _halve(
         await _halve(connection, track, dealer, appends[middle:])
 
 
-async def _one_by_one(connection: Connection, track: Track, append: Sequence[RecordedEvent]) -> None:
+async def _one_by_one(connection: Connection, track: Track, append: Sequence[Record]) -> None:
     """One append, each event in a savepoint of its own; the checkpoint still moves over the whole of it."""
     parked, letters, upto = set(track.parked), list[Row](), position_of(append[-1])
     async with connection.transaction():
@@ -94,7 +93,7 @@ async def _one_by_one(connection: Connection, track: Track, append: Sequence[Rec
     hit("projection:after_commit")
 
 
-async def try_one(connection: Connection, track: Track, record: RecordedEvent) -> Exception | None:
+async def try_one(connection: Connection, track: Track, record: Record) -> Exception | None:
     """Apply one event inside a savepoint; its error where it is poison. Raises every other fault.
 
     The search path is the view's already.
@@ -135,11 +134,10 @@ async def _park(connection: Connection, track: Track, letters: Sequence[Row]) ->
         await connection.execute(sql.PARK, (track.view.name, track.build, rows))
 
 
-def _letter(record: RecordedEvent, status: str, error: Exception | None = None, attempts: int = 0) -> Row:
+def _letter(record: Record, status: str, error: Exception | None = None, attempts: int = 0) -> Row:
     return {
         "stream": record.stream,
         "position": position_of(record),
-        "event_id": str(record.event_id),
         "type": record.type,
         "status": status,
         "error_class": type(error).__name__ if error else None,

@@ -96,7 +96,7 @@ def apply(batch: Batch) -> list[Statement]:
         event, record = seen.event, seen.record
         stream = record.stream
         row = rows.get(stream)
-        if isinstance(event, AccountOpened):
+        if type(event) is AccountOpened:  # `isinstance` is slow where the answer is no
             row = rows[stream] = {
                 "account_id": event.account_id,
                 "user_id": event.user_id,

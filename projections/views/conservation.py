@@ -7,11 +7,12 @@ events state, not the movements, so that the two sides come from different figur
 from __future__ import annotations
 
 from collections import Counter
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from domain.account_messages import AccountCredited, AccountDebited, FundsDeposited, FundsWithdrawn
+from domain.model import Event
 from domain.streams import ACCOUNT
-from projections.model import Batch, Row, Statement, View, wanted
+from projections.model import Batch, Row, Seen, Statement, View, wanted
 from projections.views.under_way import MONEY_MOVES, fold
 
 TABLES: LiteralString = """
@@ -86,31 +87,39 @@ ON CONFLICT (currency) DO UPDATE
    SET in_transit = c.in_transit + EXCLUDED.in_transit, in_suspense = c.in_suspense + EXCLUDED.in_suspense
 """
 
+_BALANCE_MOVES: frozenset[type[Event]] = frozenset(
+    {FundsDeposited, FundsWithdrawn, AccountDebited, AccountCredited}
+)
+
 
 def apply(batch: Batch) -> list[Statement]:
     """The last balance of each account, the sums of what came in and went out, and what is under way."""
-    balances: dict[str, Row] = {}
+    last: dict[str, Seen] = {}
     deposits: Counter[str] = Counter()
     withdrawals: Counter[str] = Counter()
     for seen in batch.events:
-        event = seen.event
-        if not isinstance(event, FundsDeposited | FundsWithdrawn | AccountDebited | AccountCredited):
+        event: Any = seen.event
+        type_ = type(event)
+        if type_ not in _BALANCE_MOVES:
             continue
-        currency = event.balance.currency
-        stream = seen.record.stream
-        balances[stream] = {"account_id": seen.id, "currency": currency, "balance": event.balance.minor}
-        if isinstance(event, FundsDeposited):
-            deposits[currency] += event.amount.minor
-        elif isinstance(event, FundsWithdrawn):
-            withdrawals[currency] += event.amount.minor
+        last[seen.record.stream] = seen
+        if type_ is FundsDeposited:
+            deposits[event.amount.currency] += event.amount.minor
+        elif type_ is FundsWithdrawn:
+            withdrawals[event.amount.currency] += event.amount.minor
+    balances = [_balance(seen.id, seen.event) for seen in last.values()]
     external: list[Row] = [
         # As text: a batch's sum may be more than a JSON integer of 64 bits holds.
         {"currency": currency, "deposits": str(deposits[currency]), "withdrawals": str(withdrawals[currency])}
         for currency in sorted(deposits.keys() | withdrawals.keys())
     ]
-    made = ((BALANCES, list(balances.values())), (EXTERNAL, external), (UNDER_WAY, batch.fold(fold)))
+    made = ((BALANCES, balances), (EXTERNAL, external), (UNDER_WAY, batch.fold(fold)))
     return [Statement(sql, rows) for sql, rows in made if rows]
 
 
-_WANTS = wanted(ACCOUNT, (FundsDeposited, FundsWithdrawn, AccountDebited, AccountCredited)) | MONEY_MOVES
+def _balance(account_id: str, event: Any) -> Row:
+    return {"account_id": account_id, "currency": event.balance.currency, "balance": event.balance.minor}
+
+
+_WANTS = wanted(ACCOUNT, _BALANCE_MOVES) | MONEY_MOVES
 VIEW = View("conservation", 1, ("conservation",), TABLES, _WANTS, apply)

@@ -92,7 +92,7 @@ def apply(batch: Batch) -> list[Statement]:
     arrived: list[Row] = []
     for seen in batch.events:
         match seen.event:
-            case AccountDebited() | AccountCredited():
+            case AccountCredited() | AccountDebited():
                 entries.append(_posting(seen, seen.event))
             case FundsDeposited() | FundsWithdrawn():
                 entries += _external(seen, seen.event)
@@ -116,7 +116,7 @@ def apply(batch: Batch) -> list[Statement]:
 
 
 def _posting(seen: Seen, event: AccountDebited | AccountCredited) -> Row:
-    sign = -1 if isinstance(event, AccountDebited) else 1
+    sign = -1 if type(event) is AccountDebited else 1
     return {
         "position": seen.record.position,
         "line": 0,

@@ -7,6 +7,7 @@ before as well, the fold says so with a mark, and `present_status` (SQL, in each
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import LiteralString, get_args
 
 from domain.leg import AnyEvent
@@ -16,6 +17,7 @@ from domain.payment_messages import (
     DisputeLost,
     DisputeOpened,
     DisputeWon,
+    FraudCheckPassed,
     PaymentAuthorized,
     PaymentCancelled,
     PaymentEvent,
@@ -63,6 +65,9 @@ STATUS: dict[type[AnyEvent], str] = {
     DisputeLost: S.CHARGED_BACK.value,
 }
 
+_PLAIN = frozenset({PaymentInitiated, FraudCheckPassed, ReviewApproved})
+"""What tells no more than a status, or is a row of its own."""
+
 
 def fold(events: Sequence[Seen]) -> dict[str, Row]:
     """By stream: the columns that changed. A payment initiated in this batch has them all, and `created_at`."""
@@ -71,54 +76,59 @@ def fold(events: Sequence[Seen]) -> dict[str, Row]:
         event, record = seen.event, seen.record
         at = record.recorded_at
         row = rows.get(record.stream)
-        if isinstance(event, PaymentInitiated):
+        if type(event) is PaymentInitiated:
             row = rows[record.stream] = _initiated(event)
             row["created_at"], row["created_position"] = at, record.position
         elif row is None:
             row = rows[record.stream] = {"payment_id": seen.id}
-        match event:
-            case Capture():
-                row["captured"] = event.captured.minor
-                row["fee"] = row.get("fee", 0) + event.fee.minor
-                settled = event.amount if event.settled is None else event.settled
-                row["settled"] = row.get("settled", 0) + settled.minor
-                if isinstance(event, PaymentProcessed):
-                    row["processed_at"] = at
-            case PaymentAuthorized(hold_id=hold_id):
-                row["hold_id"], row["authorized_at"] = hold_id, at
-            case PaymentFailed(code=code, reason=reason):
-                row["failure_code"], row["failure_reason"] = code, reason
-            case ReviewRejected(note=note):
-                row["failure_code"], row["failure_reason"] = "review_rejected", note or "rejected in review"
-            case PaymentCancelled(reason=reason):
-                row["cancel_reason"] = reason
-            case RemainderVoided(reason=reason):
-                row["cancel_reason"], row["processed_at"] = reason, at
-            case PaymentExpired():
-                row["expired_at"] = at
-            case PaymentRefunded(refunded=refunded):
-                row["refunded"] = refunded.minor
-            case DisputeOpened():
-                row["dispute"] = {
-                    "reason": event.reason,
-                    "amount": event.amount.wire(),
-                    "held": event.held.wire(),
-                    "opened_at": at,
-                    "outcome": None,
-                }
-            case DisputeWon(by=by, note=note) | DisputeLost(by=by, note=note):
-                outcome = "won" if isinstance(event, DisputeWon) else "lost"
-                row["dispute_end"] = {"outcome": outcome, "by": by, "note": note, "resolved_at": at}
-            case PaymentHeldForReview(score=score, reasons=reasons):
-                row["review"] = {"score": score, "reasons": reasons, "held_at": at}
-            case _:
-                pass
-        if isinstance(event, DisputeOpened):
-            row.pop("dispute_end", None)
+        if type(event) not in _PLAIN:
+            _tell(row, event, at)
         if type(event) in STATUS:
             row["status"] = STATUS[type(event)]
         row["version"], row["updated_at"] = record.version, at
     return rows
+
+
+def _tell(row: Row, event: AnyEvent, at: datetime) -> None:
+    """The columns that follow from what this one event says."""
+    match event:
+        case PaymentAuthorized(hold_id=hold_id):
+            row["hold_id"], row["authorized_at"] = hold_id, at
+        case Capture():
+            row["captured"] = event.captured.minor
+            row["fee"] = row.get("fee", 0) + event.fee.minor
+            settled = event.amount if event.settled is None else event.settled
+            row["settled"] = row.get("settled", 0) + settled.minor
+            if isinstance(event, PaymentProcessed):
+                row["processed_at"] = at
+        case PaymentFailed(code=code, reason=reason):
+            row["failure_code"], row["failure_reason"] = code, reason
+        case ReviewRejected(note=note):
+            row["failure_code"], row["failure_reason"] = "review_rejected", note or "rejected in review"
+        case PaymentCancelled(reason=reason):
+            row["cancel_reason"] = reason
+        case RemainderVoided(reason=reason):
+            row["cancel_reason"], row["processed_at"] = reason, at
+        case PaymentExpired():
+            row["expired_at"] = at
+        case PaymentRefunded(refunded=refunded):
+            row["refunded"] = refunded.minor
+        case DisputeOpened():
+            row["dispute"] = {
+                "reason": event.reason,
+                "amount": event.amount.wire(),
+                "held": event.held.wire(),
+                "opened_at": at,
+                "outcome": None,
+            }
+            row.pop("dispute_end", None)
+        case DisputeWon(by=by, note=note) | DisputeLost(by=by, note=note):
+            outcome = "won" if isinstance(event, DisputeWon) else "lost"
+            row["dispute_end"] = {"outcome": outcome, "by": by, "note": note, "resolved_at": at}
+        case PaymentHeldForReview(score=score, reasons=reasons):
+            row["review"] = {"score": score, "reasons": reasons, "held_at": at}
+        case _:
+            pass
 
 
 def _initiated(event: PaymentInitiated) -> Row:

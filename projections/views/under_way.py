@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from domain.model import Event
 from domain.streams import TRANSFER
 from domain.transfer_messages import DestinationCredited, FundsMovedToSuspense, SourceDebited, SourceRefunded
 from projections.model import Row, Seen, wanted
 
-MONEY_MOVES = wanted(TRANSFER, (SourceDebited, FundsMovedToSuspense, DestinationCredited, SourceRefunded))
+_MOVES: frozenset[type[Event]] = frozenset(
+    {SourceDebited, FundsMovedToSuspense, DestinationCredited, SourceRefunded}
+)
+MONEY_MOVES = wanted(TRANSFER, _MOVES)
 
 
 def fold(events: Sequence[Seen]) -> list[Row]:
     """One row per transfer: `place`, and what set out where it did so now. Others' events are ignored."""
     rows: dict[str, Row] = {}
     for seen in events:
+        if type(seen.event) not in _MOVES:
+            continue
         match seen.event:
             case SourceDebited(amount=amount):
                 rows[seen.record.stream] = {
