@@ -29,9 +29,9 @@ from domain.transfer import TransferStatus
 from eventstore.events import RecordedEvent
 from operations.audit import Audit
 from payfiles.model import PaymentFile
+from queries.operation_results import Conservation, ViewLag
 from queries.operations import conservation, lag
 from queries.periods import months_back
-from queries.results import Conservation, ViewLag
 from queries.statement_results import AccountSummary, Statement
 from queries.statements import account_summary, whole_statement
 from stack import StackInfo

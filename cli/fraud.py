@@ -17,7 +17,7 @@ from cli.reading import run_query
 from cli.session import ACTOR, DATA, DataOption, Session, run, usage
 from domain.streams import payment_stream, transfer_stream
 from queries.fraud import get_fraud_case, list_fraud_cases, risk_profile, similar_fraud_cases
-from queries.results import FraudCaseView
+from queries.fraud_results import FraudCaseView
 
 app = typer.Typer(help="Fraud cases, risk profiles, rules tried on the past.", no_args_is_help=True)
 fraud_rules.register(app)

@@ -30,8 +30,8 @@ from projections.dead_letters import (
 )
 from projections.rebuild import Rebuilt
 from projections.rebuild import rebuild as rebuild_view
+from queries.operation_results import ViewLag
 from queries.operations import lag as lag_of_views
-from queries.results import ViewLag
 
 letters_app = typer.Typer(help="Events that a view could not take in: look, retry, skip.", no_args_is_help=True)
 LetterArgument = Annotated[int, typer.Argument(metavar="ID", help="The dead letter's number.")]

@@ -15,7 +15,7 @@ from payfiles.errors import PaymentFileError
 from payfiles.read import is_xml
 from queries.batches import list_batch_items
 from queries.paging import MAX_LIMIT
-from queries.results import BatchItemView
+from queries.transfer_results import BatchItemView
 
 VIEWS_WAIT_S = 30.0
 

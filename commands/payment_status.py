@@ -13,7 +13,7 @@ from payfiles.ids import NOT_PROVIDED
 from payfiles.model import CreditTransfer, PaymentFile
 from payfiles.pain001 import header_of
 from payfiles.pain002 import Original, Status, TransferStatus, write_pain002, write_refusal
-from queries.results import BatchItemView
+from queries.transfer_results import BatchItemView
 
 NARRATIVE: Final = "NARR"
 """No code says it: the text does."""

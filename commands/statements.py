@@ -19,10 +19,9 @@ from payfiles.read import read_statements
 from payfiles.reconcile import Pair, Reconciliation, reconcile
 from payfiles.statement import StatementEntry, StatementFile
 from payfiles.statement_csv import write_statement_csv
-from queries.accounts import find_account_by_iban, get_account
+from queries.accounts import AccountView, find_account_by_iban, get_account
 from queries.errors import NotFound as Missing
 from queries.reader import Question
-from queries.results import AccountView
 from queries.statement_results import Statement, StatementLine
 from queries.statements import whole_statement
 

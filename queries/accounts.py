@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import LiteralString
 
 from queries.errors import NotFound
 from queries.money import wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
-from queries.results import AccountView
 from queries.statement_lines import NEWEST_FIRST, VIEWS, line_of
 from queries.statement_results import StatementLine
 
@@ -24,6 +25,23 @@ FIND_BY_IBAN: LiteralString = """
 SELECT * FROM read.accounts WHERE iban = %(iban)s AND (%(currency)s::text IS NULL OR currency = %(currency)s)
  ORDER BY status = 'closed', created_position LIMIT 1
 """
+
+
+@dataclass(frozen=True)
+class AccountView:
+    account_id: str
+    user_id: str
+    currency: str
+    status: str
+    balance: str
+    held: str
+    available: str
+    overdraft_limit: str
+    iban: str | None
+    rail: str | None
+    version: int
+    opened_at: datetime
+    updated_at: datetime
 
 
 def get_account(account_id: str) -> Question[AccountView]:

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any, LiteralString
 
 from queries.money import average, wire
+from queries.payment_results import DailyVolume, PaymentAnalytics
 from queries.reader import Fetch, Question, Row
-from queries.results import DailyVolume, PaymentAnalytics
 
 BUCKETS: LiteralString = """
 SELECT day, currency, status, payments, amount FROM read.payment_analytics

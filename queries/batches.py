@@ -13,7 +13,7 @@ from queries.errors import NotFound
 from queries.money import wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
-from queries.results import BatchItemView, BatchView, ItemTotal
+from queries.transfer_results import BatchItemView, BatchView, ItemTotal
 
 VIEWS = ("transfer_batches", "transfers", "accounts")
 

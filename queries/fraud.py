@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import LiteralString
 
 from queries.errors import NotFound
+from queries.fraud_results import FraudAnalytics, FraudCaseView, QueueAge, RiskProfile, RuleHits
 from queries.money import wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
-from queries.results import FraudAnalytics, FraudCaseView, QueueAge, RiskProfile, RuleHits
 
 GET: LiteralString = "SELECT * FROM read.fraud_cases WHERE case_id = %s"
 

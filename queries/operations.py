@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import LiteralString
 
 from queries.money import wire
+from queries.operation_results import Conservation, DeadLetterView, ViewLag
 from queries.paging import Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
-from queries.results import Conservation, DeadLetterView, ViewLag
 
 CONSERVATION: LiteralString = "SELECT * FROM read.conservation ORDER BY currency"
 

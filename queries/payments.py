@@ -7,8 +7,8 @@ from typing import LiteralString
 from queries.errors import NotFound
 from queries.money import in_utc, wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
+from queries.payment_results import PaymentView, UserPaymentSummary, UserTotals
 from queries.reader import Fetch, Question, Row
-from queries.results import PaymentView, UserPaymentSummary, UserTotals
 
 RECENT = 10
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import LiteralString
 
 from queries.money import wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
-from queries.results import QuoteView
 
 LIST: LiteralString = """
 SELECT * FROM read.quotes
  WHERE created_position < %(before)s AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
  ORDER BY created_position DESC LIMIT %(rows)s
 """
+
+
+@dataclass(frozen=True)
+class QuoteView:
+    """`sells` of from_currency buy `buys` of to_currency, until `expires_at`. `status`: open or used, `used_by` an
+    order's stream."""
+
+    quote_id: str
+    status: str
+    from_currency: str
+    to_currency: str
+    sells: str
+    buys: str
+    rate: str
+    expires_at: datetime
+    used_by: str | None
 
 
 def list_quotes(

@@ -31,14 +31,16 @@ from projections.views import (
     transfer_batches,
     transfers,
 )
-from queries.accounts import account_of
+from queries.accounts import AccountView, account_of
 from queries.batches import batch_of
 from queries.fraud import case_of
+from queries.fraud_results import FraudCaseView
+from queries.payment_results import PaymentView
 from queries.payments import payment_of
-from queries.results import AccountView, BatchView, FraudCaseView, PaymentView, TransferView
 from queries.standing_orders import StandingOrderView, standing_order_of
 from queries.trading import order_of
 from queries.trading_results import OrderView
+from queries.transfer_results import BatchView, TransferView
 from queries.transfers import transfer_of
 
 TOTALS: Final = tuple(event.__name__ for event in Entry.__subclasses__())

@@ -11,7 +11,7 @@ from queries.errors import NotFound
 from queries.money import in_utc, wire
 from queries.paging import NEWEST, Page, checked_limit, decode_cursor, page_of
 from queries.reader import Fetch, Question, Row
-from queries.results import TransferView, UnderWay
+from queries.transfer_results import TransferView, UnderWay
 
 UNFINISHED = ("initiated", "in_review", "reserved", "in_transit", "compensating", "stuck")
 """Statuses in which a transfer should have a running workflow."""

@@ -20,9 +20,8 @@ from commands.catalogue import COMMANDS
 from domain.account_messages import AccountLimits
 from domain.model import Id
 from domain.streams import account_stream
-from queries.accounts import account_entries, get_account, list_accounts
+from queries.accounts import AccountView, account_entries, get_account, list_accounts
 from queries.paging import Page
-from queries.results import AccountView
 from queries.standing import standing_account
 from queries.statement_results import StatementLine
 

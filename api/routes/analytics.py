@@ -16,7 +16,7 @@ from api.strict import StrictRoute
 from domain.currencies import exponent
 from domain.errors import InvalidInput
 from queries.analytics import payment_analytics
-from queries.results import PaymentAnalytics
+from queries.payment_results import PaymentAnalytics
 
 router = APIRouter(prefix="/v1/analytics", tags=["analytics"], route_class=StrictRoute)
 

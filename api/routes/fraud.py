@@ -28,8 +28,8 @@ from queries.fraud import (
     risk_profile,
     similar_fraud_cases,
 )
+from queries.fraud_results import FraudAnalytics, FraudCaseView, RiskProfile
 from queries.paging import Page
-from queries.results import FraudAnalytics, FraudCaseView, RiskProfile
 from queries.standing import standing_case
 
 router = APIRouter(prefix="/v1", tags=["fraud"], route_class=StrictRoute)

@@ -13,9 +13,9 @@ from api.routes.accounts import Cursor, Limit
 from api.strict import StrictRoute
 from commands.catalogue import COMMANDS
 from projections.dead_letters import Retried
+from queries.operation_results import Conservation, DeadLetterView, ViewLag
 from queries.operations import conservation, dead_letters, lag
 from queries.paging import Page
-from queries.results import Conservation, DeadLetterView, ViewLag
 
 router = APIRouter(prefix="/v1", tags=["operations"], route_class=StrictRoute)
 

@@ -29,8 +29,8 @@ from commands.payments import authorize_key
 from domain.model import Id
 from domain.streams import payment_stream
 from queries.paging import Page
+from queries.payment_results import PaymentView
 from queries.payments import get_payment, list_payments, list_user_payments
-from queries.results import PaymentView
 from queries.standing import standing_payment
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"], route_class=StrictRoute)

@@ -17,8 +17,7 @@ from commands.quotes import QuoteRequest, QuoteStep
 from domain.model import Id
 from domain.streams import quote_stream
 from queries.paging import Page
-from queries.quotes import list_quotes
-from queries.results import QuoteView
+from queries.quotes import QuoteView, list_quotes
 
 router = APIRouter(prefix="/v1/quotes", tags=["quotes"], route_class=StrictRoute)
 

@@ -24,8 +24,8 @@ from domain.errors import NotFound
 from domain.streams import account_stream, batch_stream
 from queries.batches import get_batch, list_batch_items, list_batches
 from queries.paging import Page
-from queries.results import BatchItemView, BatchView
 from queries.standing import standing_batch
+from queries.transfer_results import BatchItemView, BatchView
 
 router = APIRouter(prefix="/v1/transfer-batches", tags=["transfer batches"], route_class=StrictRoute)
 

@@ -21,8 +21,8 @@ from commands.transfers import reserve_key
 from domain.model import Id
 from domain.streams import transfer_stream
 from queries.paging import Page
-from queries.results import TransferView
 from queries.standing import standing_transfer
+from queries.transfer_results import TransferView
 from queries.transfers import get_transfer, list_transfers
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=StrictRoute)

@@ -14,8 +14,8 @@ from api.routes.accounts import Cursor, Limit
 from api.strict import StrictRoute
 from domain.model import Id
 from queries.paging import Page
+from queries.payment_results import PaymentView, UserPaymentSummary
 from queries.payments import list_user_payments, user_payment_summary
-from queries.results import PaymentView, UserPaymentSummary
 from queries.trading import portfolio as ask_portfolio
 from queries.trading_results import Portfolio
 
