@@ -17,12 +17,15 @@ from temporalio.client import (
     ScheduleAlreadyRunningError,
     ScheduleCalendarSpec,
     ScheduleDescription,
+    ScheduleHandle,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleRange,
     ScheduleSpec,
     ScheduleState,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
@@ -68,7 +71,7 @@ class Schedules:
         while True:
             await self._set(standing_order_id, order)
             now = await self.order(standing_order_id)
-            if now.status is order.status:
+            if (now.status, now.timetable) == (order.status, order.timetable):
                 return now
             order = now
 
@@ -97,8 +100,22 @@ class Schedules:
             await self._create(order, paused)
         except ScheduleAlreadyRunningError:
             await (handle.pause(rpc_timeout=CALL) if paused else handle.unpause(rpc_timeout=CALL))
+            await self._end_with(handle, order.timetable)
         if order.runs_next(utc_now()) is not None:
             await handle.trigger(rpc_timeout=CALL)
+
+    async def _end_with(self, handle: ScheduleHandle, table: Timetable | None) -> None:
+        """Its end may have been amended; all else of a timetable stays."""
+        assert table is not None
+
+        def with_its_end(given: ScheduleUpdateInput) -> ScheduleUpdate | None:
+            schedule = given.description.schedule
+            if schedule.spec.end_at == table.end_at:
+                return None
+            schedule.spec = spec_of(table)
+            return ScheduleUpdate(schedule)
+
+        await handle.update(with_its_end, rpc_timeout=CALL)
 
     async def ids(self) -> AsyncIterator[str]:
         """The standing orders that have a schedule here."""
@@ -128,7 +145,7 @@ class Schedules:
             id=f"{RUN}-{order.standing_order_id}",
             task_queue=self.task_queue,
             task_timeout=timedelta(seconds=self.task_timeout_s),
-            static_summary=f"{instruction.amount} {accounts[0]} → {accounts[1]}",
+            static_summary=f"{accounts[0]} → {accounts[1]}",
             typed_search_attributes=search_attributes(RUN, "due", *accounts),
         )
         await self.client.create_schedule(

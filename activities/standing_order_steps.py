@@ -36,6 +36,15 @@ class ResumeOrderWish(Wish):
     pass
 
 
+class AmendStandingOrderWish(Wish):
+    """What is None stays."""
+
+    amount: Money | None = None
+    reference: Text | None = None
+    purpose: Text | None = None
+    end_at: AwareDatetime | None = None
+
+
 class SkipRunWish(Wish):
     """`run_at`: only if it is this run that comes next."""
 

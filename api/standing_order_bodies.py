@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StrictInt, model_validator
 
-from api.bodies import Body, Details, MoneyBody, Tags, must_differ, written_out
+from api.bodies import Amount, Body, Details, MoneyBody, Tags, must_be_above_zero, must_differ, written_out
+from domain.errors import InvalidInput
 from domain.model import AwareDatetime, Id, Tag, Text
 from domain.standing_order_messages import Instruction, MissedRuns, StandingOrderId
 from domain.timetable import Frequency, Timetable
@@ -70,6 +71,24 @@ class NewStandingOrder(MoneyBody):
 
 class Reason(Body):
     reason: Text | None = None
+
+
+class AmendStanding(Body):
+    """What is left out stays. Accounts, currency and times of the runs cannot change: that is another order."""
+
+    amount: Amount | None = Field(default=None, description="In the standing order's currency.")
+    reference: Text | None = None
+    purpose: Text | None = None
+    end_at: Instant | None = Field(
+        default=None, description="The last instant at which it may run; one before the next run ends it."
+    )
+
+    @model_validator(mode="after")
+    def _amends(self) -> AmendStanding:
+        if all(value is None for _, value in self):
+            raise InvalidInput("nothing_to_amend", "say another amount, reference, purpose or end_at", "amount")
+        must_be_above_zero(self.amount)
+        return self
 
 
 class SkipOne(Reason):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from activities.standing_order_steps import (
+    AmendStandingOrderWish,
     CancelStandingOrderWish,
     PauseOrderWish,
     ResumeOrderWish,
@@ -163,6 +164,34 @@ def resume(
     async def work(session: Session) -> StandingOrderStep:
         wish = ResumeOrderWish(wish_id=new_id(command_id), actor=ACTOR)
         return await session.standing_orders.resume(order_id, wish)
+
+    _say(run(data, as_json, work), as_json)
+
+
+@standing_orders_app.command()
+def amend(
+    order_id: OrderArgument,
+    amount: Annotated[str | None, typer.Option("--amount", help="In its currency.")] = None,
+    reference: Annotated[str | None, typer.Option("--reference")] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="The last instant at which it may run.")] = None,
+    command_id: KeyOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = DATA,
+) -> None:
+    """Another amount, reference, purpose or end, for the runs to come; what is not said stays."""
+
+    async def work(session: Session) -> StandingOrderStep:
+        currency = (await session.standing_orders.show(order_id)).amount.currency
+        wish = AmendStandingOrderWish(
+            wish_id=new_id(command_id),
+            amount=None if amount is None else money(amount, currency),
+            reference=reference,
+            purpose=purpose,
+            end_at=_instant(end, "end_at"),
+            actor=ACTOR,
+        )
+        return await session.standing_orders.amend(order_id, wish)
 
     _say(run(data, as_json, work), as_json)
 

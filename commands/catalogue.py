@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Callable[..., Awaitable[Any]]] = {
     "create_standing_order": StandingOrderCommands.create,
     "pause_standing_order": StandingOrderCommands.pause,
     "resume_standing_order": StandingOrderCommands.resume,
+    "amend_standing_order": StandingOrderCommands.amend,
     "skip_run": StandingOrderCommands.skip,
     "cancel_standing_order": StandingOrderCommands.cancel,
     "open_fraud_case": FraudCommands.open,

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from activities.ledger import Ledger, LedgerCommand, utc_now
 from activities.schedules import Schedules
 from activities.standing_order_steps import (
+    AmendStandingOrderWish,
     CancelStandingOrderWish,
     PauseOrderWish,
     ResumeOrderWish,
@@ -24,6 +25,7 @@ from activities.steps import Wish
 from domain.leg import Leg
 from domain.standing_order_legs import create_standing_order
 from domain.standing_order_messages import (
+    AmendStandingOrder,
     CancelStandingOrder,
     PauseStandingOrder,
     ResumeStandingOrder,
@@ -37,6 +39,7 @@ from settings import Settings
 NAMES: Final[dict[type[Wish], str]] = {
     PauseOrderWish: "pause",
     ResumeOrderWish: "resume",
+    AmendStandingOrderWish: "amend",
     SkipRunWish: "skip",
     CancelStandingOrderWish: "cancel",
 }
@@ -72,6 +75,13 @@ class StandingOrderCommands:
     async def resume(self, standing_order_id: str, wish: ResumeOrderWish) -> StandingOrderStep:
         """On with the next run from now on: those that came due meanwhile are passed over."""
         return await self._wish(standing_order_id, wish, ResumeStandingOrder(at=utc_now()))
+
+    async def amend(self, standing_order_id: str, wish: AmendStandingOrderWish) -> StandingOrderStep:
+        """Another amount, reference, purpose or end for the runs to come; an end before the next run ends it."""
+        command = AmendStandingOrder(
+            at=utc_now(), amount=wish.amount, reference=wish.reference, purpose=wish.purpose, end_at=wish.end_at
+        )
+        return await self._wish(standing_order_id, wish, command)
 
     async def skip(self, standing_order_id: str, wish: SkipRunWish) -> StandingOrderStep:
         """Leave out the next run."""

@@ -12,8 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from domain.errors import Conflict, NotFound, WrongState
+from domain.errors import Conflict, InvalidInput, NotFound, WrongState
 from domain.standing_order_messages import (
+    AmendStandingOrder,
     CancelStandingOrder,
     CreateStandingOrder,
     Instruction,
@@ -28,6 +29,7 @@ from domain.standing_order_messages import (
     RunMissed,
     RunSkipped,
     SkipRun,
+    StandingOrderAmended,
     StandingOrderCancelled,
     StandingOrderCommand,
     StandingOrderCreated,
@@ -36,7 +38,8 @@ from domain.standing_order_messages import (
     StandingOrderPaused,
     StandingOrderResumed,
 )
-from domain.timetable import Timetable, check, run_after
+from domain.timetable import Timetable, check, check_end, run_after
+from domain.transfer import must_move
 
 
 class StandingOrderStatus(StrEnum):
@@ -115,6 +118,8 @@ def decide(command: StandingOrderCommand, order: StandingOrder) -> list[Standing
             if next_at is not None and next_at <= at:
                 next_at = order.run_after(at)
             return _ended_by(StandingOrderResumed(next_at=next_at))
+        case AmendStandingOrder():
+            return _amend(command, order)
         case SkipRun():
             return _skip(command, order)
         case CancelStandingOrder(reason=reason):
@@ -144,6 +149,33 @@ def _create(command: CreateStandingOrder, order: StandingOrder) -> StandingOrder
     return StandingOrderCreated(next_at=command.timetable.first_at, **given)
 
 
+def _amend(command: AmendStandingOrder, order: StandingOrder) -> list[StandingOrderEvent]:
+    order.must_be(*OPEN)
+    instruction, table = order.instruction, order.timetable
+    assert instruction is not None
+    assert table is not None
+    wanted = {name: value for name, value in command if name != "at" and value is not None}
+    if not wanted:
+        raise InvalidInput("nothing_to_amend", "say another amount, reference, purpose or end_at", "amount")
+    if command.amount is not None:
+        if command.amount.currency != instruction.amount.currency:
+            message = f"the standing order is in {instruction.amount.currency}, not in {command.amount.currency}"
+            raise InvalidInput("currency_mismatch", message, "currency")
+        must_move(command.amount, instruction.from_account, instruction.to_account)
+    if command.end_at is not None:
+        check_end(table, command.end_at, command.at)
+    end_at = wanted.get("end_at", table.end_at)
+    past_its_end = end_at is not None and order.next_at is not None and order.next_at > end_at
+    amended = StandingOrderAmended(
+        amount=wanted.get("amount", instruction.amount),
+        reference=wanted.get("reference", instruction.reference),
+        purpose=wanted.get("purpose", instruction.purpose),
+        end_at=end_at,
+        next_at=None if past_its_end else order.next_at,
+    )
+    return _ended_by(amended)
+
+
 def _skip(command: SkipRun, order: StandingOrder) -> list[StandingOrderEvent]:
     order.must_be(*OPEN)
     assert order.next_at is not None
@@ -160,7 +192,7 @@ def _must_be_due(order: StandingOrder, run_at: datetime) -> None:
 
 
 def _ended_by(
-    event: StandingOrderResumed | RunSkipped | RunMade | RunFailed | RunMissed,
+    event: StandingOrderResumed | StandingOrderAmended | RunSkipped | RunMade | RunFailed | RunMissed,
 ) -> list[StandingOrderEvent]:
     return [event, StandingOrderEnded()] if event.next_at is None else [event]
 
@@ -182,6 +214,16 @@ def evolve(order: StandingOrder, event: StandingOrderEvent) -> StandingOrder:
             return replace(order, status=S.PAUSED)
         case StandingOrderResumed(next_at=next_at):
             return replace(order, status=S.ACTIVE, next_at=next_at)
+        case StandingOrderAmended():
+            assert order.instruction is not None
+            assert order.timetable is not None
+            terms = {"amount": event.amount, "reference": event.reference, "purpose": event.purpose}
+            return replace(
+                order,
+                instruction=order.instruction.model_copy(update=terms),
+                timetable=order.timetable.model_copy(update={"end_at": event.end_at}),
+                next_at=event.next_at,
+            )
         case RunMade(next_at=next_at):
             return replace(order, made=order.made + 1, next_at=next_at)
         case RunFailed(next_at=next_at):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.model import AwareDatetime, Command, Event, Id, Metadata, Tag, Text
 from domain.money import Money
-from domain.timetable import Timetable
+from domain.timetable import Timetable, Utc
 
 StandingOrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,79}$")]
 """As any id, and short enough for a run's transfer to be named after it."""
@@ -54,6 +54,15 @@ class ResumeStandingOrder(Command):
     """Runs that came due meanwhile are passed over."""
 
 
+class AmendStandingOrder(Command):
+    """What is None stays. Accounts, currency and times of its runs are what the order is: they do not change."""
+
+    amount: Money | None = None
+    reference: Text | None = None
+    purpose: Text | None = None
+    end_at: Utc | None = None
+
+
 class SkipRun(Command):
     """The next run; only if it is the one at `run_at`, where that is said."""
 
@@ -91,6 +100,7 @@ StandingOrderCommand = (
     CreateStandingOrder
     | PauseStandingOrder
     | ResumeStandingOrder
+    | AmendStandingOrder
     | SkipRun
     | CancelStandingOrder
     | RecordRun
@@ -117,6 +127,16 @@ class StandingOrderPaused(Event):
 
 
 class StandingOrderResumed(Event):
+    next_at: AwareDatetime | None = None
+
+
+class StandingOrderAmended(Event):
+    """As it is from now on: runs that come later are made by it."""
+
+    amount: Money
+    reference: Text | None = None
+    purpose: Text | None = None
+    end_at: AwareDatetime | None = None
     next_at: AwareDatetime | None = None
 
 
@@ -166,6 +186,7 @@ StandingOrderEvent = (
     StandingOrderCreated
     | StandingOrderPaused
     | StandingOrderResumed
+    | StandingOrderAmended
     | RunSkipped
     | RunMade
     | RunFailed

@@ -70,10 +70,8 @@ def check(table: Timetable, at: datetime) -> None:
         raise InvalidInput("first_at_past", "first_at is in the past", "first_at")
     if table.first_at > at + FURTHEST:
         raise InvalidInput("invalid_first_at", "first_at is more than ten years ahead", "first_at")
-    if table.frequency == "once" and table.end_at is not None:
-        raise InvalidInput("invalid_end_at", "what runs once has no end", "end_at")
-    if table.end_at is not None and table.end_at <= table.first_at:
-        raise InvalidInput("invalid_end_at", "end_at must be after first_at", "end_at")
+    if table.end_at is not None:
+        check_end(table, table.end_at, at)
     if (table.frequency == "interval") != (table.every_s is not None):
         raise InvalidInput("invalid_interval", "every_s goes with frequency interval, and only there", "every_s")
     if table.day_of_month is not None and table.frequency not in MONTHS:
@@ -82,6 +80,16 @@ def check(table: Timetable, at: datetime) -> None:
         )
     if table.by_the_clock:
         _check_days(table)
+
+
+def check_end(table: Timetable, end_at: datetime, at: datetime) -> None:
+    """Raises InvalidInput for what can, from `at` on, be no end of it."""
+    if table.frequency == "once":
+        raise InvalidInput("invalid_end_at", "what runs once has no end", "end_at")
+    if end_at <= table.first_at:
+        raise InvalidInput("invalid_end_at", "end_at must be after first_at", "end_at")
+    if end_at < at:
+        raise InvalidInput("invalid_end_at", "end_at is in the past: cancel the standing order", "end_at")
 
 
 def _check_days(table: Timetable) -> None:

@@ -58,6 +58,9 @@ def _difference(order: StandingOrder, described: ScheduleDescription) -> str | N
     paused = described.schedule.state.paused
     if paused is not (order.status is StandingOrderStatus.PAUSED):
         return f"{order.status.value} in the log, but its schedule is {'paused' if paused else 'not paused'}"
+    assert order.timetable is not None
+    if described.schedule.spec.end_at != order.timetable.end_at:
+        return f"its schedule ends at {described.schedule.spec.end_at}, its timetable at {order.timetable.end_at}"
     now = utc_now()
     told = next((at for at in described.info.next_action_times if at > now), None)
     if told not in (order.run_after(now), order.run_after(utc_now())):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from activities.standing_order_steps import (
+    AmendStandingOrderWish,
     CancelStandingOrderWish,
     PauseOrderWish,
     ResumeOrderWish,
@@ -19,9 +20,10 @@ from api.documented import reads, writes
 from api.routes.accounts import Cursor, Limit
 from api.routes.subject import Subject, wish_of
 from api.routes.timeline import TimelineEvent
-from api.standing_order_bodies import NewStandingOrder, Reason, SkipOne
+from api.standing_order_bodies import AmendStanding, NewStandingOrder, Reason, SkipOne
 from api.strict import StrictRoute
 from commands.catalogue import COMMANDS
+from domain.money import Money
 from domain.standing_order_messages import StandingOrderId
 from domain.streams import standing_order_stream
 from queries.paging import Page
@@ -184,6 +186,26 @@ async def resume(standing_order_id: OrderId, call: Writing, if_match: IfMatch = 
     async def command(_found: StandingOrderView) -> object:
         wish = ResumeOrderWish(**wish_of(call, if_match))
         return await COMMANDS["resume_standing_order"](call.standing_orders, standing_order_id, wish)
+
+    return await STANDING_ORDERS.carry_out(call, standing_order_id, if_match, command)
+
+
+@router.post(
+    "/{standing_order_id}/amend",
+    response_model=StandingOrderView,
+    responses=writes(200, STANDING_ORDER | {"amount": "900.00"}, 412),
+)
+async def amend(
+    standing_order_id: OrderId, body: AmendStanding, call: Writing, if_match: IfMatch = None
+) -> Response:
+    """Another amount, reference, purpose or end, for the runs to come; what is left out stays. Transfers that were
+    made stay as they are. An end before the next run ends the standing order."""
+
+    async def command(found: StandingOrderView) -> object:
+        amount = None if body.amount is None else Money.parse(body.amount, found.currency)
+        terms = {"reference": body.reference, "purpose": body.purpose, "end_at": body.end_at}
+        wish = AmendStandingOrderWish(amount=amount, **terms, **wish_of(call, if_match))
+        return await COMMANDS["amend_standing_order"](call.standing_orders, standing_order_id, wish)
 
     return await STANDING_ORDERS.carry_out(call, standing_order_id, if_match, command)
 

@@ -9,6 +9,7 @@ from domain.standing_order_messages import (
     RunMade,
     RunMissed,
     RunSkipped,
+    StandingOrderAmended,
     StandingOrderCancelled,
     StandingOrderCreated,
     StandingOrderEnded,
@@ -93,6 +94,10 @@ UPDATE standing_orders AS o
        last_at = COALESCE(r.last_at, o.last_at),
        last_outcome = COALESCE(r.last_outcome, o.last_outcome),
        last_transfer = CASE WHEN r.last_at IS NULL THEN o.last_transfer ELSE r.last_transfer END,
+       amount = COALESCE(r.amount, o.amount),
+       reference = COALESCE(r.reference, o.reference),
+       purpose = COALESCE(r.purpose, o.purpose),
+       end_at = COALESCE(r.end_at, o.end_at),
        made = o.made + r.made,
        failed = o.failed + r.failed,
        missed = o.missed + r.missed,
@@ -103,7 +108,7 @@ UPDATE standing_orders AS o
   FROM json_to_recordset(%s::json) AS r (
        standing_order_id text, status text, moved boolean, next_at timestamptz, last_at timestamptz,
        last_outcome text, last_transfer text, made int, failed int, missed int, skipped int, reason text,
-       updated_at timestamptz, version bigint)
+       amount bigint, reference text, purpose text, end_at timestamptz, updated_at timestamptz, version bigint)
  WHERE o.standing_order_id = r.standing_order_id
 """
 
@@ -142,6 +147,10 @@ def apply(batch: Batch) -> list[Statement]:
             row[run["outcome"]] += 1
             row |= {"last_at": run["run_at"], "last_outcome": run["outcome"], "last_transfer": run["transfer_id"]}
             row |= {"moved": True, "next_at": seen.event.next_at}
+            continue
+        if isinstance(seen.event, StandingOrderAmended):
+            terms = {name: value for name, value in seen.event if value is not None}
+            row |= terms | {"amount": seen.event.amount.minor, "moved": True, "next_at": seen.event.next_at}
             continue
         assert isinstance(seen.event, tuple(STATUSES)), f"not an event of a standing order: {seen.event!r}"
         row |= {"status": STATUSES[type(seen.event)], "reason": getattr(seen.event, "reason", None)}

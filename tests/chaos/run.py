@@ -195,7 +195,7 @@ async def _count(this: Run, field_: Field, web: Web) -> None:
         books = await read_log(connection, this.findings, field_.poisoned)
     this.events = books.at
     this.trades = sum(trade.status == "settled" for trade in books.market.trades.values())
-    outcomes = [outcome for order in books.standing.values() for outcome, _ in order.runs.values()]
+    outcomes = [run.type for order in books.standing.values() for run in order.runs.values()]
     this.runs = outcomes.count("RunMade")
     async with httpx.AsyncClient() as http:
         booked = (await http.get(f"{field_.cluster.rail}/booked")).json()["booked"]

@@ -19,7 +19,13 @@ from domain.leg import Leg
 from domain.money import Money
 from domain.order_messages import OrderCancelled, OrderPartiallyFilled, RecordFill
 from domain.settlement_legs import streams_of
-from domain.standing_order_messages import Instruction, RunMade, StandingOrderCreated, StandingOrderEnded
+from domain.standing_order_messages import (
+    Instruction,
+    RunMade,
+    StandingOrderAmended,
+    StandingOrderCreated,
+    StandingOrderEnded,
+)
 from domain.timetable import Timetable
 from domain.trade_messages import SettleTrade, TradeTerms
 from settings import Settings
@@ -166,12 +172,50 @@ async def standing_order(bank: Bank, *runs: str) -> None:
     await bank.forge("standing_order-rent", created, *made, StandingOrderEnded())
 
 
-async def run(bank: Bank, transfer: str) -> None:
+async def run(bank: Bank, transfer: str, cents: int = 3_00) -> None:
     """The money of a run."""
-    order = TransferOrder(transfer_id=transfer, from_account="a", to_account="b", amount=eur(3_00))
+    order = TransferOrder(transfer_id=transfer, from_account="a", to_account="b", amount=eur(cents))
     await bank.steps.open_transfer(OpenTransfer(order=order))
     await bank.steps.debit_source(order)
     await bank.steps.credit_destination(order, CreditWish(wish_id="credit"))
+
+
+async def amended(bank: Bank) -> None:
+    """Three runs an hour apart, dearer after the first and one run longer than it was to be."""
+    body = {"from_account": "a", "to_account": "b", "amount": "3.00", "currency": "EUR"}
+    bank.history.add(Operation("rent", "standing_order", "rent", "/v1/standing-orders", body))
+    hour = timedelta(hours=1)
+    table = Timetable(frequency="interval", every_s=3600, first_at=RUN_AT, end_at=RUN_AT + hour, time_zone="UTC")
+    created = StandingOrderCreated(
+        standing_order_id="rent",
+        user_id="user-a",
+        instruction=Instruction(from_account="a", to_account="b", amount=eur(3_00)),
+        timetable=table,
+        missed_runs="catch_up",
+        next_at=RUN_AT,
+    )
+    made = [
+        RunMade(run_at=RUN_AT + n * hour, transfer_id=f"rent-{n}", next_at=RUN_AT + (n + 1) * hour)
+        for n in range(3)
+    ]
+    dearer = StandingOrderAmended(amount=eur(4_00), end_at=RUN_AT + 2 * hour, next_at=RUN_AT + hour)
+    await bank.forge("standing_order-rent", created, made[0], dearer, *made[1:], StandingOrderEnded())
+
+
+async def test_an_amendment_holds_from_its_own_moment_on(bank: Bank) -> None:
+    await amended(bank)
+    for transfer, cents in (("rent-0", 3_00), ("rent-1", 4_00), ("rent-2", 4_00)):
+        await run(bank, transfer, cents)
+    assert await bank.lines() == []
+
+
+async def test_a_run_at_the_amount_before_an_amendment_and_one_before_it_at_the_amount_after(bank: Bank) -> None:
+    await amended(bank)
+    for transfer, cents in (("rent-0", 4_00), ("rent-1", 3_00), ("rent-2", 4_00)):
+        await run(bank, transfer, cents)
+    lines = await bank.lines()
+    assert says(lines, "effect as asked", "standing_order-rent at 08:00:00", "is to move 300; rent-0 is over 400")
+    assert says(lines, "effect as asked", "standing_order-rent at 09:00:00", "is to move 400; rent-1 is over 300")
 
 
 async def test_a_run_that_is_done_twice_and_one_of_no_timetable(bank: Bank) -> None:

@@ -69,7 +69,7 @@ class Trader(Client):
         await self.web.do(close, PATIENCE_S)
 
     async def stand(self) -> None:
-        """A transfer once, or every second or two; paused, skipped or cancelled on the way, by whim."""
+        """A transfer once, or every second or two; amended, paused, skipped or cancelled on the way, by whim."""
         order, (source, target) = self._id("standing"), self._two("EUR")
         first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=AHEAD_S)
         body: dict[str, Any] = {"standing_order_id": order, "from_account": source, "to_account": target}
@@ -82,10 +82,14 @@ class Trader(Client):
         created = Operation(order, "standing_order", order, "/v1/standing-orders", body)
         if (await self.web.do(created, PATIENCE_S)).outcome != "acknowledged":
             return
-        for wish in self.dice.choice(((), (), ("skip",), ("pause", "resume"), ("pause",), ("cancel",))):
+        whims = ((), ("amend",), ("amend", "amend"), ("skip",), ("pause", "resume"), ("pause",), ("cancel",))
+        for wish in self.dice.choice(whims):
             await asyncio.sleep(self.dice.choice((0.2, 1.0)))
             path = f"/v1/standing-orders/{order}/{wish}"
-            await self.web.do(Operation(self._id(wish), f"{wish}_standing_order", order, path, {}), PATIENCE_S)
+            amount = self.dice.randint(1, 5_00) if wish == "amend" else None
+            asked = {} if amount is None else {"amount": decimal(amount)}
+            about = Operation(self._id(wish), f"{wish}_standing_order", order, path, asked, amount)
+            await self.web.do(about, PATIENCE_S)
 
     # --- how -----------------------------------------------------------------
 

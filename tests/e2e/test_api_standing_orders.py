@@ -70,8 +70,26 @@ def test_a_standing_order_from_its_creation_to_its_end(
     listed = world.http.get("/v1/standing-orders", params={"status": "active"}).json()["items"]
     assert path.rpartition("/")[2] in [order["standing_order_id"] for order in listed]
 
+    dearer = {"amount": "12.50", "purpose": "RENT", "end_at": "2027-12-31T12:00:00+01:00"}
+    key = {"Idempotency-Key": f"{world.run}-dearer"}
+    amended = world.http.post(f"{path}/amend", json=dearer, headers=key)
+    assert (amended.status_code, amended.json()["next_at"]) == (200, "2027-02-28T07:00:00Z"), amended.text
+    assert world.http.post(f"{path}/amend", json=dearer, headers=key).json() == amended.json()
+    shown = world.seen(amended, path)
+    assert shown == amended.json()
+    told = {name: shown[name] for name in ("amount", "reference", "purpose", "end_at", "day_of_month")}
+    assert told == dearer | {"reference": None, "end_at": "2027-12-31T11:00:00Z", "day_of_month": 31}
+    for change, field in (
+        ({}, "amount"), ({"amount": "0.00"}, "amount"), ({"amount": "1.005"}, "amount"),
+        ({"end_at": "now"}, "end_at"), ({"end_at": "2027-01-01T00:00:00Z"}, "end_at"),
+        ({"to_account": "x"}, "to_account"),
+    ):  # fmt: skip
+        refused = world.http.post(f"{path}/amend", json=change)
+        assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text
+
     for way in ("", "/runs", "/events"):
         problem(somebody_else.get(path + way), 404, "standing_order_not_found" if way else "not_found")
+    problem(somebody_else.post(f"{path}/amend", json={"amount": "1.00"}), 404, "standing_order_not_found")
     for way in ("pause", "resume", "skip", "cancel"):
         problem(somebody_else.post(f"{path}/{way}"), 404, "standing_order_not_found")
     theirs = somebody_else.post("/v1/standing-orders", json=monthly | {"standing_order_id": f"{world.run}-eve"})
@@ -84,7 +102,8 @@ def test_a_standing_order_from_its_creation_to_its_end(
     [run] = world.http.get(f"{path}/runs").json()["items"]
     assert (run["run_at"], run["outcome"], run["transfer_id"]) == ("2027-01-31T07:00:00Z", "skipped", None)
     types = [event["type"] for event in world.http.get(f"{path}/events").json()["items"]]
-    assert types[1:] == ["RunSkipped", "StandingOrderPaused", "StandingOrderResumed", "StandingOrderCancelled"]
+    changes = ("Paused", "Resumed", "Amended", "Cancelled")
+    assert types[1:] == ["RunSkipped", *(f"StandingOrder{change}" for change in changes)]
 
 
 def test_a_scheduled_transfer_is_made_at_its_time_and_one_that_is_not_covered_fails(
@@ -132,6 +151,10 @@ def test_the_command_line(world: World, running_stack: RunningStack, monthly: di
     made = running_stack.json("standing-order", "create", source, target, *terms, "--id", order_id)
     assert (made["status"], made["next_at"]) == ("active", "2027-01-31T07:00:00Z")
     assert running_stack.json("standing-order", "skip", order_id)["next_at"] == "2027-02-28T07:00:00Z"
+    dearer = running_stack.json("standing-order", "amend", order_id, "--amount", "12.5", "--reference", "more")
+    assert dearer["amount"] == {"amount": "12.50", "currency": "EUR"}
+    over = running_stack.command("standing-order", "amend", order_id, "--end", "2020-01-01")
+    assert (over.code, "end_at" in over.err) == (1, True), over
     assert running_stack.json("standing-order", "pause", order_id, "--reason", "away")["status"] == "paused"
     shown = running_stack.command("standing-order", "list", "--user", f"{world.run}-user-a")
     assert order_id[:8] in shown.out, shown

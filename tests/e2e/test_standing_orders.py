@@ -18,6 +18,7 @@ from temporalio.client import (
 
 from activities.schedules import Schedules, spec_of
 from activities.standing_order_steps import (
+    AmendStandingOrderWish,
     CancelStandingOrderWish,
     PauseOrderWish,
     ResumeOrderWish,
@@ -31,7 +32,7 @@ from domain.timetable import Timetable, run_after
 from operations import schedules as checking
 from operations.schedules import check_schedules
 from tests.e2e.standing import SECOND, each_second, ended, schedules_of, soon, until, wanted
-from tests.e2e.system import System, system
+from tests.e2e.system import System, eur, system
 from tests.fixtures.operating import Operator, settling
 from tests.fixtures.stack import TemporalAddress
 from wiring import connect_temporal
@@ -130,6 +131,40 @@ async def test_it_runs_at_its_times_and_a_pause_holds_whatever_wakes_it(under_te
         made = [e for e in await under_test.books.store.load(f"standing_order-{short}") if e.type == "RunMade"]
         late = [event.recorded_at - datetime.fromisoformat(event.data["run_at"]) for event in made]
         assert all(timedelta() <= by < 10 * SECOND for by in late), late
+
+
+async def test_an_amendment_changes_the_runs_to_come_and_when_temporal_wakes(
+    under_test: System, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run at the old amount; then dearer, and three runs longer than it was to run at first."""
+    orders, schedules, first_at = under_test.standing_orders, schedules_of(under_test), soon(3)
+    await orders.create(each_second(run, first_at, 2))
+    longer = AmendStandingOrderWish(wish_id="a1", end_at=first_at + 4 * SECOND)
+
+    async def killed(_self: Schedules, _order_id: str) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(Schedules, "follow", killed)
+        with pytest.raises(SystemExit):
+            await orders.amend(run, longer)
+    _, findings = await check_schedules(schedules, [run])
+    assert [finding.code for finding in findings] == ["schedule_differs"]
+    await orders.amend(run, longer)
+    assert (await check_schedules(schedules, [run]))[1] == [], "asked again, it has followed"
+    async with under_test.worker() as worker:
+        await worker.start()
+
+        async def ran() -> bool:
+            return (await orders.show(run)).made >= 1
+
+        await until(ran)
+        cheap = await orders.amend(run, AmendStandingOrderWish(wish_id="a2", amount=eur("5.00")))
+        after = await ended(under_test, run)
+    assert (after.status, after.made, after.failed) == ("ended", 5, 0)
+    moved = cheap.made * 10 + (5 - cheap.made) * 5
+    assert await under_test.balance(f"{run}-b") == (f"{moved}.00", "0.00")
+    assert (await under_test.audit()).findings == []
 
 
 async def test_runs_while_no_worker_was_there_and_killed_ones_are_made_once_or_missed(

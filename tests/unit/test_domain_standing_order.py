@@ -12,10 +12,12 @@ from domain import account_messages as am
 from domain import standing_order as so
 from domain.errors import DomainError
 from domain.leg import Leg
+from domain.money import Money
 from domain.screening import ScreeningLimits
 from domain.standing_order import StandingOrder, transfer_id_of
 from domain.standing_order_legs import create_standing_order, run_standing_order
 from domain.standing_order_messages import (
+    AmendStandingOrder,
     CancelStandingOrder,
     CreateStandingOrder,
     Instruction,
@@ -29,6 +31,7 @@ from domain.standing_order_messages import (
     RunMissed,
     RunSkipped,
     SkipRun,
+    StandingOrderAmended,
     StandingOrderCancelled,
     StandingOrderCreated,
     StandingOrderEnded,
@@ -96,6 +99,62 @@ def test_what_came_due_in_a_pause_is_passed_over() -> None:
     paused.when(ResumeStandingOrder(at=FIRST - DAY / 2)).then(StandingOrderResumed(next_at=FIRST))
     paused.when(ResumeStandingOrder(at=FIRST)).then(StandingOrderResumed(next_at=FIRST + DAY))
     paused.when(ResumeStandingOrder(at=FIRST + 9 * DAY)).then(StandingOrderResumed(), StandingOrderEnded())
+
+
+def test_an_amendment_holds_for_the_runs_to_come_and_leaves_out_what_it_does_not_say() -> None:
+    dearer = (
+        order(MADE)
+        .when(AmendStandingOrder(at=FIRST, amount=eur("11.00"), purpose="RENT"))
+        .then(
+            StandingOrderAmended(
+                amount=eur("11.00"), reference="rent", purpose="RENT", end_at=TABLE.end_at, next_at=FIRST + DAY
+            )
+        )
+    )
+    assert dearer.instruction == INSTRUCTION.model_copy(update={"amount": eur("11.00"), "purpose": "RENT"})
+    assert (dearer.timetable, dearer.next_at, dearer.made) == (TABLE, FIRST + DAY, 1)
+    order(PauseStandingOrder(at=AT)).when(AmendStandingOrder(at=AT, reference="r")).then(
+        StandingOrderAmended(amount=eur("10.00"), reference="r", end_at=TABLE.end_at, next_at=FIRST)
+    )
+    leg = leg_of(replace(dearer, next_at=FIRST + DAY))
+    make_run(leg, FIRST + DAY)
+    assert leg.account("a").held == 11_00
+
+
+def test_another_end_lets_it_run_longer_or_ends_it() -> None:
+    longer = (
+        order()
+        .when(AmendStandingOrder(at=AT, end_at=FIRST + 9 * DAY))
+        .then(StandingOrderAmended(amount=eur("10.00"), reference="rent", end_at=FIRST + 9 * DAY, next_at=FIRST))
+    )
+    assert longer.run_after(FIRST + 8 * DAY) == FIRST + 9 * DAY
+    after = FIRST + DAY / 2
+    order(MADE).when(AmendStandingOrder(at=FIRST, end_at=after)).then(
+        StandingOrderAmended(amount=eur("10.00"), reference="rent", end_at=after), StandingOrderEnded()
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "field"),
+    [
+        ({}, "nothing_to_amend", "amount"),
+        ({"amount": eur("0.00")}, "amount_not_positive", "amount"),
+        ({"amount": Money(100, "USD")}, "currency_mismatch", "currency"),
+        ({"end_at": FIRST}, "invalid_end_at", "end_at"),
+        ({"at": FIRST + 2 * DAY, "end_at": FIRST + DAY}, "invalid_end_at", "end_at"),
+    ],
+)
+def test_what_cannot_be_amended(change: dict[str, Any], code: str, field: str) -> None:
+    order().when(AmendStandingOrder(**{"at": AT, **change})).fails_with(code, field=field)
+
+
+def test_what_runs_once_has_no_end_to_amend_and_what_is_over_cannot_be_amended() -> None:
+    once = CREATE.model_copy(update={"timetable": TABLE.model_copy(update={"frequency": "once", "end_at": None})})
+    created = Given(so.initial(), so.decide, so.evolve).past(once)
+    created.when(AmendStandingOrder(at=AT, end_at=FIRST + DAY)).fails_with("invalid_end_at", field="end_at")
+    amend = AmendStandingOrder(at=AT, reference="r")
+    order(CancelStandingOrder(at=AT)).when(amend).fails_with("wrong_standing_order_status")
+    Given(so.initial(), so.decide, so.evolve).when(amend).fails_with("standing_order_not_found")
 
 
 @pytest.mark.parametrize("past", [PauseStandingOrder(at=AT), CancelStandingOrder(at=AT)])

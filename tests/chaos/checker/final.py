@@ -27,7 +27,7 @@ OVER: Final = {
 }
 STEPS: Final = ("capture", "cancel", "refund", "dispute", "resolve_dispute")
 MOVES: Final = {"deposit": "FundsDeposited", "withdrawal": "FundsWithdrawn"}
-STANDING_WISHES: Final = ("pause", "resume", "skip", "cancel")
+STANDING_WISHES: Final = ("amend", "pause", "resume", "skip", "cancel")
 WISHES: Final = {
     **{f"cancel_{what}": "cancel" for what in ("batch", "order")},
     **{f"{wish}_standing_order": wish for wish in STANDING_WISHES},
