@@ -18,10 +18,10 @@ from domain.catalogue import INITIAL, decode
 from domain.fraud_case_messages import CaseOpened, CaseRejected
 from domain.leg import AnyEvent
 from domain.money import Money
-from domain.payment_messages import DisputeLost, PaymentHeldForReview, PaymentInitiated
-from domain.screening import COUNTRY, ScreeningLimits, screen
+from domain.payment_messages import DisputeLost, PaymentCancelled, PaymentHeldForReview, PaymentInitiated
+from domain.screening import COUNTRY, Screening, ScreeningLimits, screen
 from domain.streams import ACCOUNT, FRAUD_CASE, PAYMENT, TRANSFER, category_of
-from domain.transfer_messages import TransferHeldForReview, TransferInitiated
+from domain.transfer_messages import TransferCancelled, TransferHeldForReview, TransferInitiated
 from eventstore.events import RecordedEvent
 
 BATCH = 2_000
@@ -48,8 +48,9 @@ class Example:
 
 @dataclass
 class Backtest:
-    """`fraud`: known by now, because a case was rejected or a dispute lost; `caught` of it, by the rules tried.
+    """`screened`: not what was cancelled before it would have been.
 
+    `fraud`: known by now, because a case was rejected or a dispute lost; `caught` of it, by the rules tried.
     `held`, `declined`: by the rules tried; `was_held`: in fact. `newly_held`: not held in fact. `examples`: the
     latest of those.
     """
@@ -75,12 +76,12 @@ class _Replay:
         self._limits, self._since, self._until = limits, since, until
         self._accounts: dict[str, Account] = {}
         self._orders: dict[str, Example] = {}
+        self._screenings: dict[str, Screening] = {}
+        self._begun: set[str] = set()
+        """Of which nothing is known but that they were initiated."""
         self._was_held: set[str] = set()
-        self._stopped: set[str] = set()
         self._fraud: set[str] = set()
         self._subjects: dict[str, str | None] = {}
-        self._hits: Counter[str] = Counter()
-        self._declined = 0
 
     def see(self, record: RecordedEvent) -> None:
         category = category_of(record.stream)
@@ -89,8 +90,14 @@ class _Replay:
         event = decode(record.stream, record.type, record.schema_version, record.data)
         if category == ACCOUNT:
             self._account(record.stream, event)
-        elif isinstance(event, PaymentInitiated | TransferInitiated):
+            return
+        if record.stream in self._begun:
+            self._begun.discard(record.stream)
+            if isinstance(event, PaymentCancelled | TransferCancelled):
+                self._forget(record.stream)
+        if isinstance(event, PaymentInitiated | TransferInitiated):
             if self._in_time(record.recorded_at):
+                self._begun.add(record.stream)
                 self._screen(record, event)
         elif isinstance(event, PaymentHeldForReview | TransferHeldForReview):
             self._was_held.add(record.stream)
@@ -104,25 +111,26 @@ class _Replay:
                 self._fraud.add(subject)
 
     def result(self) -> Backtest:
-        held = Counter[str]()
-        for stream in self._stopped:
+        held, stopped = Counter[str](), {stream for stream, found in self._screenings.items() if found.held}
+        for stream in stopped:
             order = self._orders[stream]
             held[order.amount.currency] += order.amount.minor
         orders = self._orders.keys()
+        hits = Counter(rule for found in self._screenings.values() for rule in found.rules)
         was_held, fraud = self._was_held & orders, self._fraud & orders
-        new = sorted(self._stopped - was_held, key=lambda stream: self._orders[stream].at, reverse=True)
+        new = sorted(stopped - was_held, key=lambda stream: self._orders[stream].at, reverse=True)
         return Backtest(
             screened=len(self._orders),
-            held=len(self._stopped),
-            declined=self._declined,
+            held=len(stopped),
+            declined=sum(found.declined for found in self._screenings.values()),
             was_held=len(was_held),
             newly_held=len(new),
-            no_longer_held=len(was_held - self._stopped),
+            no_longer_held=len(was_held - stopped),
             fraud=len(fraud),
-            caught=len(fraud & self._stopped),
-            missed=tuple(sorted(fraud - self._stopped)[:EXAMPLES]),
+            caught=len(fraud & stopped),
+            missed=tuple(sorted(fraud - stopped)[:EXAMPLES]),
             held_amount={code: Money(minor, code).amount for code, minor in sorted(held.items())},
-            hits=dict(self._hits.most_common()),
+            hits=dict(hits.most_common()),
             examples=[self._orders[stream] for stream in new[:EXAMPLES]],
         )
 
@@ -142,10 +150,12 @@ class _Replay:
         self._orders[record.stream] = Example(
             record.stream, record.recorded_at, event.amount, found.score, found.reasons
         )
-        self._hits.update(found.rules)
-        if found.held:
-            self._stopped.add(record.stream)
-            self._declined += found.declined
+        self._screenings[record.stream] = found
+
+    def _forget(self, stream: str) -> None:
+        """Its cancel was there before it was screened: no rules would have been asked about it."""
+        self._orders.pop(stream, None)
+        self._screenings.pop(stream, None)
 
 
 def _of_account(event: AnyEvent) -> AccountEvent:
