@@ -35,7 +35,8 @@ from domain.batch_messages import (
     SettleItems,
     UndoItems,
 )
-from domain.errors import Conflict, InvalidInput, NotFound, WrongState
+from domain.errors import Conflict, InvalidInput
+from domain.status import must_be_in
 
 
 class BatchStatus(StrEnum):
@@ -89,13 +90,7 @@ class Batch:
         return first, min(first + self.chunk - 1, self.items)
 
     def must_be(self, *allowed: BatchStatus) -> None:
-        if self.status is S.NONE:
-            raise NotFound("batch_not_found", "batch does not exist")
-        if self.status not in allowed:
-            wanted = " or ".join(status.value for status in allowed)
-            raise WrongState(
-                "wrong_batch_status", f"batch is not in {wanted} status: {self.batch_id} is {self.status.value}"
-            )
+        must_be_in(allowed, "batch", self.batch_id, self.status)
 
 
 def initial() -> Batch:

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from domain.errors import Conflict, NotFound, WrongState
+from domain.errors import Conflict, WrongState
 from domain.fraud_case_messages import (
     AddNote,
     AssignCase,
@@ -32,6 +32,7 @@ from domain.fraud_case_messages import (
     RecordFreeze,
     WithdrawCase,
 )
+from domain.status import must_be_in
 
 
 class CaseStatus(StrEnum):
@@ -63,13 +64,7 @@ class FraudCase:
     frozen: bool = False
 
     def must_be_undecided(self) -> None:
-        if self.status is S.NONE:
-            raise NotFound("fraud_case_not_found", "fraud case does not exist")
-        if self.status not in UNDECIDED:
-            raise WrongState(
-                "wrong_fraud_case_status",
-                f"fraud case is not in open or escalated status: {self.case_id} is {self.status.value}",
-            )
+        must_be_in(UNDECIDED, "fraud_case", self.case_id, self.status)
 
 
 def initial() -> FraudCase:

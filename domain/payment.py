@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import assert_never
 
-from domain.errors import Conflict, InvalidInput, NotFound, WrongState
+from domain.errors import Conflict, InvalidInput
 from domain.exchange import exchange_account, share
 from domain.money import Money, positive
 from domain.payment_messages import (
@@ -45,6 +45,7 @@ from domain.payment_messages import (
 )
 from domain.quote_messages import Quote
 from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected, Suspicion
+from domain.status import must_be_in
 
 
 class PaymentStatus(StrEnum):
@@ -135,14 +136,7 @@ class Payment:
         return self.uncaptured if self.status in (S.AUTHORIZED, S.PARTIALLY_CAPTURED) else 0
 
     def must_be(self, *allowed: PaymentStatus) -> None:
-        if self.status is S.NONE:
-            raise NotFound("payment_not_found", "payment does not exist")
-        if self.status not in allowed:
-            wanted = " or ".join(status.value for status in allowed)
-            raise WrongState(
-                "wrong_payment_status",
-                f"payment is not in {wanted} status: {self.payment_id} is {self.status.value}",
-            )
+        must_be_in(allowed, "payment", self.payment_id, self.status)
 
 
 def initial() -> Payment:

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
-from domain.errors import Conflict, InvalidInput, NotFound, WrongState
+from domain.errors import Conflict, InvalidInput, NotFound
 from domain.standing_order_messages import (
     AmendStandingOrder,
     CancelStandingOrder,
@@ -38,6 +38,7 @@ from domain.standing_order_messages import (
     StandingOrderPaused,
     StandingOrderResumed,
 )
+from domain.status import must_be_in
 from domain.timetable import Timetable, check, check_end, run_after
 from domain.transfer import must_move
 
@@ -77,12 +78,7 @@ class StandingOrder:
 
     def must_be(self, *allowed: StandingOrderStatus) -> None:
         self.must_exist()
-        if self.status not in allowed:
-            wanted = " or ".join(status.value for status in allowed)
-            raise WrongState(
-                "wrong_standing_order_status",
-                f"standing order is not in {wanted} status: {self.standing_order_id} is {self.status.value}",
-            )
+        must_be_in(allowed, "standing_order", self.standing_order_id, self.status)
 
     def runs_next(self, at: datetime) -> datetime | None:
         """The run that is due at `at`, if one is."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
-from domain.errors import Conflict, InvalidInput, NotFound, WrongState
+from domain.errors import Conflict, InvalidInput
 from domain.model import AwareDatetime
 from domain.money import Money, positive
 from domain.quote_messages import Quote
 from domain.review import ApproveReview, RejectReview, ReviewApproved, ReviewRejected, Suspicion
+from domain.status import must_be_in
 from domain.transfer_messages import (
     BlockCompensation,
     CancelRefused,
@@ -120,14 +121,7 @@ class Transfer:
         return self.money if self.quote is None else self.quote.buys
 
     def must_be(self, *allowed: TransferStatus) -> None:
-        if self.status is S.NONE:
-            raise NotFound("transfer_not_found", "transfer does not exist")
-        if self.status not in allowed:
-            wanted = " or ".join(status.value for status in allowed)
-            raise WrongState(
-                "wrong_transfer_status",
-                f"transfer is not in {wanted} status: {self.transfer_id} is {self.status.value}",
-            )
+        must_be_in(allowed, "transfer", self.transfer_id, self.status)
 
 
 def initial() -> Transfer:
