@@ -44,13 +44,14 @@ START_TIMEOUT: Final = timedelta(seconds=10)
 
 
 class Stretch(BaseModel):
-    """Where the batch stands after a stretch. `noted_after`: the batch's version at its start, where items of it
-    wait for a saga of their own."""
+    """Where the batch stands after a stretch, and at which version. `noted_after`: since that version items were
+    settled that wait for a saga of their own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     step: BatchStep
     noted_after: int | None = None
+    version: int = 0
 
 
 class BatchActivities:
@@ -73,15 +74,20 @@ class BatchActivities:
         self._settings = settings
 
     @activity.defn
-    async def advance_batch(self, order: BatchOrder) -> Stretch:
-        """A second of its way: settle, release or undo, chunk after chunk. Does nothing where nothing is due."""
+    async def advance_batch(self, order: BatchOrder, known: Stretch | None = None) -> Stretch:
+        """A second of its way: settle, release or undo, chunk after chunk. Does nothing where nothing is due.
+
+        `known` is as far as the workflow has seen to the items. What this very try finds done counts as news, too:
+        an earlier one may have done it and died.
+        """
         metadata = {"actor": order.actor} | ({"traceparent": order.trace} if order.trace else {})
         run = BatchRun(order.batch_id, metadata, self._bulk, self._table, self._settings, activity.heartbeat)
         with refusals():
-            before, version = await run.look()
-            after, _ = await run.go(STRETCH_S)
-        noted = after.started > before.started or after.stuck > before.stuck
-        return Stretch(step=BatchStep.of(after, order.batch_id), noted_after=version if noted else None)
+            batch, version = await run.go(STRETCH_S)
+        step = BatchStep.of(batch, order.batch_id)
+        started, stuck, seen = (known.step.started, known.step.stuck, known.version) if known else (0, 0, 0)
+        noted = step.started > started or step.stuck > stuck
+        return Stretch(step=step, noted_after=seen if noted else None, version=version)
 
     @activity.defn
     async def hand_over_items(self, order: BatchOrder, noted_after: int) -> None:

@@ -27,6 +27,7 @@ class BatchTransferWorkflow:
 
     def __init__(self) -> None:
         self._life: Life[BatchStep] = Life()
+        self._known: Stretch | None = None
 
     @workflow.run
     async def run(self, order: BatchOrder) -> BatchStep:
@@ -83,7 +84,9 @@ class BatchTransferWorkflow:
     async def _advance(self, order: BatchOrder) -> BatchStep:
         """A stretch, and a saga of its own for each item that needs one."""
         came: Stretch = await workflow.execute_activity_method(
-            BatchActivities.advance_batch, order, **stretch("settle, release or undo items")
+            BatchActivities.advance_batch,
+            args=[order, self._known],
+            **stretch("settle, release or undo items"),
         )
         if came.noted_after is not None:
             await workflow.execute_activity_method(
@@ -91,6 +94,7 @@ class BatchTransferWorkflow:
                 args=[order, came.noted_after],
                 **stretch("start the sagas of items that need one"),
             )
+        self._known = came
         return self._at(came.step)
 
     async def _decided(self, order: BatchOrder, wish: Wish) -> BatchStep:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.steps import TransferOrder
+from activities.steps import ReviewWish, TransferOrder
 from domain.errors import DomainError
 from tests.e2e.batching import Wanted, around, balances, must_add_up, ring, submit
 from tests.e2e.system import Program, eur, system
@@ -79,6 +79,27 @@ async def test_a_worker_killed_around_every_chunks_commit_loses_and_doubles_noth
     failed = [f"{POINTS[n][0]}: {result!r}" for n, result in enumerate(results) if result is not None]
     assert not failed, "\n".join(failed)
     async with system(database_url, temporal_server.address) as under_test:
+        await must_add_up(under_test)
+
+
+@pytest.mark.parametrize("point", ["batch.settle:after_commit", "batch.hand_over:before_start"])
+async def test_an_item_with_a_saga_of_its_own_gets_it_though_the_worker_died_before_it_was_handed_over(
+    database_url: str, temporal_server: TemporalAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """What the next try finds settled is news to the workflow all the same."""
+    monkeypatch.setenv("TIDEMARK_BATCH_CHUNK", "1")
+    run = f"handed-{uuid.uuid4().hex[:6]}"
+    once = {"TIDEMARK_FAILPOINT": point, "TIDEMARK_FAILPOINT_ONCE": str(tmp_path / "once")}
+    async with system(database_url, temporal_server.address) as under_test, under_test.worker(**once) as worker:
+        await ring(under_test, run, 2, "20100.00")
+        await submit(under_test, run, [("0", "1", "20000.00"), ("0", "1", "1.00")])
+        await worker.start()
+        assert await worker.ended(60) == -9
+        await worker.start()
+        step = await under_test.batches.resting(run)
+        assert (step.status, step.completed, step.started) == ("completed", 1, 1)
+        approved = await under_test.transfers.review(f"{run}-1", ReviewWish(wish_id="r1", approve=True))
+        assert approved.status == "completed"
         await must_add_up(under_test)
 
 
