@@ -35,7 +35,7 @@ ANSWER_TIMEOUT_S = 60
 
 
 class NoAnswer(Exception):
-    """The command is under way, but nobody said in time what became of it: an unknown outcome, not a failure."""
+    """Nobody said, or said in time, what became of the command: an unknown outcome, not a failure."""
 
 
 class WorkflowOver(Exception):
@@ -108,7 +108,7 @@ def update_id(wish: Wish) -> str:
 
 
 async def result_of(handle: WorkflowHandle[Any, Any]) -> Any:
-    """The result of a workflow that is over. Raises the refusal that ended it."""
+    """The result of a workflow that is over. Raises the refusal that ended it, or NoAnswer."""
     try:
         return await answered(handle.result())
     except WorkflowFailureError as failed:
@@ -134,13 +134,18 @@ async def answered(answer: Awaitable[T]) -> T:
 
 
 def in_our_words(cause: BaseException | None) -> Exception:
-    """The refusal that an ApplicationError carries, as the domain raised it; else that it was ended."""
+    """The refusal that an ApplicationError carries, as the domain raised it. Where the workflow was ended from
+    outside (terminated, say) what it had under way may still happen: NoAnswer.
+    """
     if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
         details = cause.details[0]
         kind = getattr(errors, str(details.get("kind")), Conflict)
         if isinstance(kind, type) and issubclass(kind, DomainError):
             return kind(str(details["code"]), cause.message, details.get("field"))
-    return Conflict("workflow_ended", f"the workflow ended without a result: {cause}")
+    return NoAnswer(
+        f"its workflow was ended before it answered ({cause}); what was asked may have happened all the same: "
+        "ask again"
+    )
 
 
 def workflow_missing(workflow_id: str) -> Conflict:

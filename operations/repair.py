@@ -101,11 +101,11 @@ class Repairer:
             (verifier.snapshots, False),
             (verifier.engine, False),
             (verifier.engine, False),  # what was numbered just now, the views have to take in
+            (histories, False),  # money waits for these, and views take long
+            (schedules, False),
             (verifier.dead_letters, True),
             *((view(name), False) for name in VIEWS),
             (verifier.dead_letters, False),
-            (schedules, False),
-            (histories, False),
         ]
 
     async def _mend(self, code: str, where: str) -> Repaired:

@@ -34,7 +34,7 @@ from tests.chaos.schedule import Episode
 from tests.fixtures.processes import ROOT
 from wiring import Books
 
-COMMAND_LIMIT_S = 90.0
+COMMAND_LIMIT_S = 240.0
 REBUILD_TRIES = 10
 NOT_NOW = (psycopg.Error, RPCError, OSError, TimeoutError, RuntimeError)
 """What a fault meets while another one is on."""

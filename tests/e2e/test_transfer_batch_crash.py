@@ -84,7 +84,11 @@ async def test_a_worker_killed_around_every_chunks_commit_loses_and_doubles_noth
 
 @pytest.mark.parametrize("point", ["batch.settle:after_commit", "batch.hand_over:before_start"])
 async def test_an_item_with_a_saga_of_its_own_gets_it_though_the_worker_died_before_it_was_handed_over(
-    database_url: str, temporal_server: TemporalAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+    database_url: str,
+    temporal_server: TemporalAddress,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
 ) -> None:
     """What the next try finds settled is news to the workflow all the same."""
     monkeypatch.setenv("TIDEMARK_BATCH_CHUNK", "1")
