@@ -68,6 +68,7 @@ class Client:
             self.send_batch: 8,
             self.raise_suspicion: 7,
             self.report: 3,
+            self.exchange: 8,
         }
 
     # --- what it can want ----------------------------------------------------
@@ -202,6 +203,24 @@ class Client:
             await self._about_case(case, "freeze", "freeze")
         if self.dice.random() < 0.7:
             await self._decide(case)
+
+    async def exchange(self) -> None:
+        """A quote, and an order over it; now and then a second, which finds it used, or one that is too late."""
+        sold, bought = self.dice.choice([("EUR", "USD"), ("USD", "EUR")])
+        quote, amount, short = self._id("quote"), self.dice.randint(2, 20_00), self.dice.random() < 0.3
+        body: dict[str, Any] = {"quote_id": quote, "from_currency": sold, "to_currency": bought}
+        body |= {"amount": decimal(amount), "valid_for_s": 2 if short else 60}
+        offered = await self.web.do(Operation(quote, "quote", quote, "/v1/quotes", body), PATIENCE_S)
+        if offered.outcome != "acknowledged":
+            return
+        if short:
+            await asyncio.sleep(self.dice.choice([0, 1.5, 2.5]))
+        for _ in range(self.dice.choice([1, 1, 2])):
+            kind = self.dice.choice(["transfer", "payment"])
+            id_, parties = self._id(kind), [self.dice.choice(self.world.hot[each]) for each in (sold, bought)]
+            order = {f"{kind}_id": id_, "from_account": parties[0], "to_account": parties[1], "quote_id": quote}
+            order |= {"amount": decimal(amount), "currency": sold}
+            await self.web.do(Operation(id_, kind, id_, f"/v1/{kind}s", order, amount), PATIENCE_S)
 
     # --- how -----------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The system under test: two workers, two projectors, two APIs, Postgres and Temporal as real processes, with our
-proxy between ours and the servers, and another bank's gateway. All in one data directory, all stopped at the end.
+proxy between ours and the servers, another bank's gateway and a rate provider. All in one data directory, all
+stopped at the end.
 """
 
 from __future__ import annotations
@@ -114,6 +115,9 @@ def cluster(data: Path, seed: int, wants_disk: bool, progress: stack.Progress) -
         rail_port = free_port()
         rail = launch("rail.py", [str(rail_port), str(seed)], data / "logs" / "rail.log", rail_port)
         closing.callback(rail.kill)
+        rates_port = free_port()
+        rates = launch("rates.py", [str(rates_port), str(seed)], data / "logs" / "rates.log", rates_port)
+        closing.callback(rates.kill)
         rail_url = f"http://{LOOPBACK}:{rail_port}"
         for part in ("worker", "api"):
             for step in GATES:
@@ -124,6 +128,7 @@ def cluster(data: Path, seed: int, wants_disk: bool, progress: stack.Progress) -
         config = stack_config(data, progress)
         env = {key: value for key, value in os.environ.items() if key not in _NOT_OURS}
         limits = {**LIMITS, "TIDEMARK_RAILS": f'{{"{RAIL}": "{rail_url}"}}'}
+        limits["TIDEMARK_FX__RATES_URL"] = f"http://{LOOPBACK}:{rates_port}"
         config = replace(
             config,
             env={**env, **limits},

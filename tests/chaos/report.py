@@ -73,6 +73,8 @@ def summary(run: Run) -> dict[str, Any]:
         "events": run.events,
         "trades_settled": run.trades,
         "runs_made": run.runs,
+        "exchanges_made": run.exchanges,
+        "trading_halts": run.halts,
         "snapshots": run.live.snapshots,
         "snapshots_compared": run.live.compared,
         "session_reads": sum(session.answers for session in run.sessions),
@@ -99,7 +101,7 @@ def show(run: Run, console: Console) -> None:
     totals = Table(title="What it came to", show_header=False)
     for name in (
         *("acknowledged", "refused", "unknown_at_the_end", "asked_more_than_once", "events"),
-        *("trades_settled", "runs_made", "snapshots_compared"),
+        *("trades_settled", "runs_made", "exchanges_made", "trading_halts", "snapshots_compared"),
         *("session_reads", "settled_s", "stuck_with_an_alarm", "lost", "doubled", "stuck_without_an_alarm"),
     ):
         totals.add_row(

@@ -59,6 +59,9 @@ class Run:
     """Settled ones."""
     runs: int = 0
     """Of standing orders, made."""
+    exchanges: int = 0
+    """Transfers and payments across currencies, that arrived."""
+    halts: int = 0
     stuck_shown: int = 0
     checks: list[str] = field(default_factory=list)
 
@@ -197,6 +200,8 @@ async def _count(this: Run, field_: Field, web: Web) -> None:
     this.trades = sum(trade.status == "settled" for trade in books.market.trades.values())
     outcomes = [run.type for order in books.standing.values() for run in order.runs.values()]
     this.runs = outcomes.count("RunMade")
+    across = [saga.status for saga in books.sagas.values() if saga.quote is not None]
+    this.exchanges, this.halts = sum(map(across.count, ("completed", "processed"))), books.market.halts
     async with httpx.AsyncClient() as http:
         booked = (await http.get(f"{field_.cluster.rail}/booked")).json()["booked"]
     stuck = await _stuck_shown(web)

@@ -36,6 +36,8 @@ def test_a_mix_of_faults(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     assert said["acknowledged"] > 100
     assert said["trades_settled"] > 5
     assert said["runs_made"] > 2
+    assert said["exchanges_made"] > 1
+    assert said["trading_halts"] > 0
     assert said["snapshots_compared"] > 20
     assert said["session_reads"] > 20
     assert sum(fault["count"] for fault in said["faults"].values()) >= 10

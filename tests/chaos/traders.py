@@ -26,6 +26,7 @@ class Trader(Client):
             self.change: 8,
             self.buy_and_be_gone: 1,
             self.stand: 3,
+            self.halt: 1,
         }
 
     # --- what it can want ----------------------------------------------------
@@ -67,6 +68,15 @@ class Trader(Client):
         await self._place(accounts, side="buy", price=PRICES[-1], tif="GTC")
         close = Operation(self._id("close"), "close", accounts.shares, f"/v1/accounts/{accounts.shares}/close", {})
         await self.web.do(close, PATIENCE_S)
+
+    async def halt(self) -> None:
+        """An operator's affair: nobody trades for a moment; orders are sent, amended and taken out all along."""
+        for switch in ("halt", "resume"):
+            path = f"/v1/instruments/{SHARE}/{switch}"
+            about = Operation(self._id(switch), f"{switch}_trading", SHARE, path, {"reason": "a look at it"})
+            if (await self.web.do(about, PATIENCE_S)).outcome == "refused":
+                return  # somebody else's halt: he resumes it
+            await asyncio.sleep(self.dice.choice((0.1, 0.5)))
 
     async def stand(self) -> None:
         """A transfer once, or every second or two; amended, paused, skipped or cancelled on the way, by whim."""

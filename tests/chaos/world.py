@@ -13,6 +13,7 @@ from wiring import Books
 HOT = {"EUR": 5, "USD": 2}
 OPENING = 200_00
 OVERDRAFT = 50_00
+DESK = 40_00
 SHARE = "ACME"
 TRADERS = 3
 SHARES = 100
@@ -50,6 +51,10 @@ async def create(books: Books) -> World:
             await accounts.open(name, f"user-{name}", currency, overdraft_limit=limit)
             await accounts.deposit(name, Money(OPENING, currency), "opening", "opening")
         hot[currency] = names
+    for currency in HOT:
+        # What the platform has to sell: little, so that it runs out of it and orders turn back.
+        await accounts.open(f"fx-{currency}", "tidemark", currency)
+        await accounts.deposit(f"fx-{currency}", Money(DESK, currency), "opening", "opening")
     await MarketCommands(books.ledger, "chaos").list_instrument(SHARE, "Acme", Money(50, "EUR"))
     traders = tuple(Trader(f"trader-{number}-cash", f"trader-{number}-shares") for number in range(TRADERS))
     for number, trader in enumerate(traders):

@@ -8,8 +8,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from tests.chaos.checker import exchange
 from tests.chaos.checker.batches import Batch
 from tests.chaos.checker.cases import Case
+from tests.chaos.checker.exchange import Quote
 from tests.chaos.checker.findings import Findings
 from tests.chaos.checker.money import minor
 from tests.chaos.checker.standing import Standing
@@ -66,6 +68,10 @@ class Saga:
     under_way: int = 0
     in_suspense: bool = False
     manual: bool = False
+    quote: str | None = None
+    buys: int = 0
+    bought: str = ""
+    """With a quote: what its amount buys, and in which currency."""
     signs: list[str] = field(default_factory=list)
     """Types of its events, in order."""
     moved: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
@@ -128,6 +134,7 @@ class Books:
         self.batches: dict[str, Batch] = {}
         self.cases: dict[str, Case] = {}
         self.standing: dict[str, Standing] = {}
+        self.quotes: dict[str, Quote] = {}
         self.market = Market(self._wrong)
         self.deposits: dict[str, int] = defaultdict(int)
         self.withdrawals: dict[str, int] = defaultdict(int)
@@ -142,6 +149,7 @@ class Books:
         self._versions: dict[str, int] = defaultdict(int)
         self._append = 0
         self._items_moved: dict[str, str] = {}
+        self._exchanged: dict[str, str] = {}
 
     def see(self, row: Row) -> None:
         """The next event."""
@@ -172,6 +180,8 @@ class Books:
             self.cases.setdefault(row.stream, Case(row.stream)).see(row, self._wrong)
         elif category == "standing_order":
             self.standing.setdefault(row.stream, Standing(row.stream)).see(row, self._wrong)
+        elif category == "quote":
+            self.quotes.setdefault(row.stream, Quote(row.stream)).see(row, self._wrong)
         elif category in ("order", "book", "trade"):
             {"order": self.market.order, "book": self.market.book, "trade": self.market.trade}[category](row)
 
@@ -188,6 +198,10 @@ class Books:
             if left:
                 self._wrong("effect once", where, f"{stream} has paid out {left} more than it took")
         self._items_moved.clear()
+        for stream, where in self._exchanged.items():
+            if self.saga(stream).quote is not None:
+                exchange.whole(self.saga(stream), self, where, self._wrong)
+        self._exchanged.clear()
         self.market.whole(self)
 
     def saga(self, stream: str) -> Saga:
@@ -247,6 +261,9 @@ class Books:
             return
         saga = self.saga(row.data["transaction"])
         saga.moved[account, row.data["purpose"]] += change
+        self._exchanged[saga.stream] = where  # an order's first event may come after its postings, in one append
+        if saga.quote is not None:
+            return
         if self.item_of(saga.stream) is not None:
             self._items_moved[saga.stream] = where  # debit and credit are one append, in whatever order
         elif saga.stream.startswith("transfer-"):
@@ -267,10 +284,17 @@ class Books:
         if row.type == "TransferInitiated":
             saga.amount, saga.currency = minor(data["amount"]), data["amount"]["currency"]
             saga.source, saga.target, saga.rail = data["from_account"], data["to_account"], data.get("rail")
+            exchange.begun(saga, data)
         elif row.type == "SourceDebited":
             self._on_the_way(saga, minor(data["amount"]))
         elif row.type in ("DestinationCredited", "SourceRefunded"):
-            self._on_the_way(saga, -minor(data["amount"]))
+            if row.type == "DestinationCredited" and saga.quote is not None:
+                self._on_the_way(saga, -saga.amount)  # what arrives is in the other currency
+                arrived = minor(data["amount"])
+                if arrived != saga.buys:
+                    self._wrong("effect as asked", where, f"was promised {saga.buys}, and {arrived} arrive")
+            else:
+                self._on_the_way(saga, -minor(data["amount"]))
             saga.in_suspense = False
         elif row.type == "FundsMovedToSuspense":
             saga.in_suspense = True
@@ -291,6 +315,7 @@ class Books:
             saga.amount, saga.currency = minor(data["amount"]), data["amount"]["currency"]
             saga.source, saga.target = data["from_account"], data["to_account"]
             saga.manual = data["capture"] == "manual"
+            exchange.begun(saga, data)
         elif row.type in ("PaymentPartiallyCaptured", "PaymentProcessed"):
             saga.captured += minor(data["amount"])
         elif row.type == "PaymentRefunded":

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from psycopg import AsyncConnection
 
-from tests.chaos.checker import batches, cases, standing, trading
+from tests.chaos.checker import batches, cases, exchange, standing, trading
 from tests.chaos.checker.books import READ, Books, Row, Saga
 from tests.chaos.checker.findings import Findings
 from tests.chaos.checker.money import minor
@@ -28,9 +28,11 @@ OVER: Final = {
 STEPS: Final = ("capture", "cancel", "refund", "dispute", "resolve_dispute")
 MOVES: Final = {"deposit": "FundsDeposited", "withdrawal": "FundsWithdrawn"}
 STANDING_WISHES: Final = ("amend", "pause", "resume", "skip", "cancel")
+SWITCHES: Final = ("halt", "resume")
 WISHES: Final = {
     **{f"cancel_{what}": "cancel" for what in ("batch", "order")},
     **{f"{wish}_standing_order": wish for wish in STANDING_WISHES},
+    **{f"{switch}_trading": switch for switch in SWITCHES},
 }
 """Kind of an operation: what its command is called, where they differ."""
 ON_ACCOUNT: Final = ("deposit", "withdrawal", "open", "close")
@@ -103,6 +105,9 @@ class FinalChecker:
                 self._saga(saga)
             if saga.stream not in runs:
                 self._asked_for(saga)
+        for quote in self.books.quotes.values():
+            if self.history.get(quote.id) is None:
+                self._wrong("asked for", quote.stream, "nobody asked for it")
         for case in self.books.cases.values():
             self._case(case)
         for reference, rows in self.books.by_reference.items():
@@ -140,9 +145,9 @@ class FinalChecker:
         if kind in MOVES:
             return [row for row in books.by_reference[operation.id] if row.type == MOVES[kind]]
         if kind == "payment":
-            return self._of(stream, f"{stream}:payer:authorize")
+            return self._begun(operation, f"{stream}:payer:authorize")
         if kind == "transfer":
-            return self._of(stream, f"{stream}:source:reserve")
+            return self._begun(operation, f"{stream}:source:reserve")
         if kind == "open_case":
             return self._of(stream, f"{stream}:open")
         if kind == "open":
@@ -151,6 +156,8 @@ class FinalChecker:
             return self._of(stream, f"{stream}:accept")
         if kind == "order":
             return self._of(stream, f"{stream}:place")
+        if kind == "quote":
+            return self._of(stream, f"{stream}:issue")
         if kind == "standing_order":
             # What was refused because its time had come may be that of an earlier try, which was on its way still.
             return [] if operation.code == "first_at_past" else self._of(stream, f"{stream}:create")
@@ -161,6 +168,11 @@ class FinalChecker:
         if kind == "decide":
             return self._decided(operation, stream)
         return self._of(stream, f"{stream}:{kind}:{wish}")
+
+    def _begun(self, operation: Operation, command: str) -> list[Row]:
+        """As with a standing order's first time: a quote may have expired since an earlier try was taken on."""
+        late = operation.code == "quote_expired"
+        return [] if late else self._of(self._stream(operation), command)
 
     def _cancelled(self, operation: Operation, stream: str) -> list[Row]:
         """An acknowledged cancel says that the transfer is undone, whoever undid it; a refused one, nothing."""
@@ -222,6 +234,8 @@ class FinalChecker:
             self._transfer(saga)
         else:
             self._payment(saga)
+        if saga.quote is not None:
+            exchange.check(saga, self.books, self._wrong)
         if not _over(saga) and not _waits(saga, self.books):
             self._wrong("ends", saga.stream, f"is still {saga.status}, and nobody can see that it is stuck")
         if saga.status == "stuck" and saga.stream.partition("-")[2] not in self.shown_stuck:
@@ -230,7 +244,8 @@ class FinalChecker:
     def _transfer(self, saga: Saga) -> None:
         took = -saga.net(saga.source, "transfer")
         gave = saga.net(saga.target, "transfer")
-        came = sum(amount for amount in saga.moved.values() if amount > 0)
+        mine = {saga.target, f"fx-{saga.bought}"} if saga.quote is not None else set()  # in the other currency
+        came = sum(change for (name, _), change in saga.moved.items() if change > 0 and name not in mine)
         whole = {
             "completed": took == came == saga.amount,
             "compensated": took == came and gave == 0 and took in (0, saga.amount),
@@ -248,12 +263,13 @@ class FinalChecker:
             self._wrong("acknowledged write", saga.stream, "is completed, but the other bank was never paid")
 
     def _payment(self, saga: Saga) -> None:
-        fee_account = f"fees-{saga.currency}"
-        fee = int((saga.captured * FEE).to_integral_value(ROUND_HALF_EVEN))
+        fee_account = f"fees-{saga.bought or saga.currency}"
+        settled = saga.captured if saga.quote is None else exchange.settled(saga, saga.captured)
+        fee = int((settled * FEE).to_integral_value(ROUND_HALF_EVEN))
         charged = saga.disputed if saga.status == "charged_back" else 0
         due = {
             "the payer paid": (-saga.net(saga.source, "payment"), saga.captured),
-            "the payee got": (saga.net(saga.target, "payment"), saga.captured - fee),
+            "the payee got": (saga.net(saga.target, "payment"), settled - fee),
             "the fee was": (saga.net(fee_account, "fee"), fee),
             "the payee gave back": (-saga.net(saga.target, "refund"), saga.refunded),
             "the payer got back": (saga.net(saga.source, "refund"), saga.refunded),
@@ -277,5 +293,7 @@ _CATEGORY: Final = {
     **dict.fromkeys(("batch", "cancel_batch", "pause", "resume"), "batch"),
     **dict.fromkeys(("open_case", "note", "assign", "freeze", "decide"), "fraud_case"),
     **dict.fromkeys(("order", "amend", "cancel_order"), "order"),
+    **dict.fromkeys((f"{switch}_trading" for switch in SWITCHES), "book"),
+    "quote": "quote",
     **dict.fromkeys(("standing_order", *(f"{wish}_standing_order" for wish in STANDING_WISHES)), "standing_order"),
 }

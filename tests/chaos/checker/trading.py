@@ -134,6 +134,8 @@ class Market:
         self.orders: dict[str, Order] = {}
         self.trades: dict[str, Trade] = {}
         self.books: dict[str, dict[str, Resting]] = defaultdict(dict)
+        self.halted: set[str] = set()
+        self.halts = 0
         self._wrong = wrong
         self._touched: dict[str, Order] = {}
         self._told: dict[str, Trade] = {}
@@ -147,7 +149,14 @@ class Market:
         """The next event of a book: who waits there, in which order."""
         symbol, data, where = row.stream.partition("-")[2], row.data, f"{row.stream}@{row.version}"
         line = self.books[symbol]
+        if symbol in self.halted and row.type in ("OrderRested", "OrdersMatched", "TradingHalted"):
+            self._wrong("halt", where, f"{row.type} while trading in {symbol} was halted")
         match row.type:
+            case "TradingHalted":
+                self.halted.add(symbol)
+                self.halts += 1
+            case "TradingResumed":
+                self.halted.discard(symbol)
             case "OrderRested":
                 self._order(data["order_id"])
                 line[data["order_id"]] = Resting(data["side"], minor(data["price"]), data["quantity"])
