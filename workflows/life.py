@@ -51,15 +51,20 @@ class Life(Generic[Step]):
             if on_cancel is not None:
                 self.inbox.put(on_cancel)
 
+        dropped = False
         try:
             return await survive_cancellation(course, cancelled)
         except STEP_FAILED as error:
             self._refused = refusal_of(error)
             raise self._refused from None
+        except GeneratorExit:  # not over: Temporal's cache dropped it, and another workflow may run here now
+            dropped = True
+            raise
         finally:
-            self._resting = True
-            self.inbox.close(over())
-            await workflow.wait_condition(workflow.all_handlers_finished)
+            if not dropped:
+                self._resting = True
+                self.inbox.close(over())
+                await workflow.wait_condition(workflow.all_handlers_finished)
 
     def at(self, step: Step) -> Step:
         """It stands here now."""
