@@ -66,14 +66,9 @@ class Inbox(Generic[Step]):
                 return asked
         return None
 
-    def settle_early(self, asked: Asked[Step], step: Step, cancelled: bool) -> None:
-        """A cancel that was here before the first step. Where that step had been done before, by a worker that
-        died with it, nothing was cancelled: the wish comes first again, and is granted as any other.
-        """
-        if cancelled:
-            asked.grant(step)
-        else:
-            self._waiting.appendleft(asked)
+    def put_back(self, asked: Asked[Step]) -> None:
+        """It was taken, and comes first again."""
+        self._waiting.appendleft(asked)
 
     async def next(self, until: datetime | None = None) -> Asked[Step] | None:
         """The next wish; None when `until` comes first."""

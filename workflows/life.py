@@ -66,6 +66,22 @@ class Life(Generic[Step]):
                 self.inbox.close(over())
                 await workflow.wait_condition(workflow.all_handlers_finished)
 
+    async def open(self, first: Callable[[CancelWish | None], Awaitable[Step]]) -> Step:
+        """The first step, told of a cancel that was here before it.
+
+        Where that step had been done before, by a worker that died with it, nothing was cancelled: the wish comes
+        first again, and is answered as any other.
+        """
+        asked = self.inbox.take(CancelWish)
+        wish = None if asked is None else asked.wish
+        assert wish is None or isinstance(wish, CancelWish)
+        step = self.at(await first(wish))
+        if asked is not None and step.status == "cancelled":
+            asked.grant(step)
+        elif asked is not None:
+            self.inbox.put_back(asked)
+        return step
+
     def at(self, step: Step) -> Step:
         """It stands here now."""
         self.step = step

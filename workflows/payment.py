@@ -79,7 +79,7 @@ class PaymentWorkflow:
     # --- its life ------------------------------------------------------------
 
     async def _course(self, order: PaymentOrder) -> PaymentStep:
-        step = self._life.at(await self._open(order))
+        step = await self._open(order)
         subject, in_case = payment_stream(order.payment_id), False
         if step.status is S.IN_REVIEW or step.failure_code == "review_rejected":
             in_case = await open_case(subject, order.trace)
@@ -102,16 +102,13 @@ class PaymentWorkflow:
         return step
 
     async def _open(self, order: PaymentOrder) -> PaymentStep:
-        asked = self._life.inbox.take(CancelWish)
-        early = asked.wish if asked is not None and isinstance(asked.wish, CancelWish) else None
-        step = await ledger_step(
-            "initiate, screen, authorise",
-            PaymentActivities.open_payment,
-            OpenPayment(order=order, cancelled=early),
+        return await self._life.open(
+            lambda cancelled: ledger_step(
+                "initiate, screen, authorise",
+                PaymentActivities.open_payment,
+                OpenPayment(order=order, cancelled=cancelled),
+            )
         )
-        if asked is not None:
-            self._life.inbox.settle_early(asked, step, cancelled=step.status is S.CANCELLED)
-        return step
 
     async def _capture_all(self, order: PaymentOrder, step: PaymentStep) -> PaymentStep:
         """Automatic capture. Where an account refuses it, the payer gets its hold back."""

@@ -123,16 +123,13 @@ class TransferWorkflow:
         return step
 
     async def _reserve(self, order: TransferOrder) -> TransferStep:
-        asked = self._life.inbox.take(CancelWish)
-        early = asked.wish if asked is not None and isinstance(asked.wish, CancelWish) else None
-        step = await ledger_step(
-            "initiate, screen, reserve",
-            TransferActivities.open_transfer,
-            OpenTransfer(order=order, cancelled=early),
+        return await self._life.open(
+            lambda cancelled: ledger_step(
+                "initiate, screen, reserve",
+                TransferActivities.open_transfer,
+                OpenTransfer(order=order, cancelled=cancelled),
+            )
         )
-        if asked is not None:
-            self._life.inbox.settle_early(asked, step, cancelled=step.status is S.CANCELLED)
-        return self._life.at(step)
 
     async def _reviewed(self, order: TransferOrder, step: TransferStep) -> TransferStep:
         asked = await self._next_wish(order)
