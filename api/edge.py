@@ -168,9 +168,9 @@ class _Exchange:
 
     @property
     def _upload(self) -> str | None:
-        """The path, where it takes a body that may be large."""
+        """The path, where it takes a body that may be large. Other methods than POST are the routes' to refuse."""
         path: str = self._scope["path"]
-        return path if self._method == "POST" and path in MEDIA_TYPES else None
+        return path if self._method in _WITH_BODY and path in MEDIA_TYPES else None
 
     def _must_be_small(self) -> None:
         most = self._most_bytes

@@ -157,6 +157,7 @@ def test_a_statement_that_cannot_be_reconciled_is_refused(world: World, running_
     problem(sent("booked_at,amount,currency\n2026-03-01,1.00,EUR\n"), 422, "account_missing")
     problem(sent(mine, days="11"), 422, "invalid_field")
     problem(sent(mine, account_id=f"{world.run}-nobody"), 404, "account_not_found")
+    problem(world.http.put(RECONCILE, content=mine, headers=CSV), 405, "method_not_allowed")
     problem(sent("{}", {"Content-Type": "application/json"}), 415, "unsupported_media_type")
     problem(sent(b"x" * (8 * 1024 * 1024 + 1)), 413, "body_too_large")
     problem(httpx.post(f"{world.info.api}{RECONCILE}", content=mine, headers=CSV), 401, "unauthorized")
