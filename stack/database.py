@@ -20,6 +20,8 @@ from stack.secrets import SecretBook
 
 APP, PROJECTOR, READER = ROLES = ("tidemark_app", "tidemark_projector", "tidemark_reader")
 
+OLDEST = 18
+
 
 @dataclass(frozen=True)
 class DatabaseUrls:
@@ -56,7 +58,7 @@ def prepare_external(url: str, migrate: Callable[[str], None] | None) -> Databas
     admin = plain_url(url)
     try:
         with psycopg.connect(admin, connect_timeout=10) as connection:
-            connection.execute("SELECT 1")
+            must_be_new_enough(connection.info.server_version)
     except psycopg.OperationalError as error:
         raise PartUnavailable("postgres", f"DATABASE_URL cannot be reached: {str(error).strip()}") from error
     if migrate is None:
@@ -69,6 +71,13 @@ def prepare_external(url: str, migrate: Callable[[str], None] | None) -> Databas
             if allowed != (True,):
                 connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
     return DatabaseUrls(admin, with_role(admin, APP), with_role(admin, PROJECTOR), with_role(admin, READER))
+
+
+def must_be_new_enough(version: int) -> None:
+    """`version` as libpq counts it: 180003 is 18.3. Views use `RETURNING old`, which 18 has brought."""
+    if version < OLDEST * 10_000:
+        found = f"{version // 10_000}.{version % 10_000}"
+        raise PartUnavailable("postgres", f"DATABASE_URL is Postgres {found}; {OLDEST} or newer is needed")
 
 
 def plain_url(url: str) -> str:

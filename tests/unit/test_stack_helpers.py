@@ -12,7 +12,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from rich.console import Console
 
-from stack.database import plain_url, with_role
+from stack.database import must_be_new_enough, plain_url, with_role
+from stack.errors import PartUnavailable
 from stack.files import FileLock, keep_log_small, tail, write_private
 from stack.process import Identity
 from stack.progress import PlainLines, console_progress
@@ -122,3 +123,9 @@ def test_a_process_that_has_another_ones_number_is_not_it() -> None:
     assert Identity(os.getpid(), "another boot 1").process() is None
     assert Identity(2**22 - 1, "").process() is None
     assert Identity.of(2**22 - 1) is None
+
+
+def test_an_older_postgres_of_the_users_own_is_refused_in_words() -> None:
+    must_be_new_enough(180_000)
+    with pytest.raises(PartUnavailable, match=r"DATABASE_URL is Postgres 15.18; 18 or newer is needed"):
+        must_be_new_enough(150_018)
