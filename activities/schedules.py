@@ -5,6 +5,8 @@ A schedule follows from its standing order in the log, so whatever has become of
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -45,6 +47,7 @@ FEBRUARY: Final = 28
 CALL_TIMEOUT_S: Final = 10
 CALL: Final = timedelta(seconds=CALL_TIMEOUT_S)
 """Of one call to Temporal: whether it was heard is unknown then, and doing it again is harmless."""
+LOOK_EVERY_S: Final = 0.02
 CATCH_UP: Final = timedelta(days=365)
 """A server that was away wakes for every time it has slept through: what is too late by then, the log says."""
 
@@ -99,23 +102,35 @@ class Schedules:
         try:
             await self._create(order, paused)
         except ScheduleAlreadyRunningError:
-            await (handle.pause(rpc_timeout=CALL) if paused else handle.unpause(rpc_timeout=CALL))
-            await self._end_with(handle, order.timetable)
+            await self._bring_into_line(handle, order, paused)
         if order.runs_next(utc_now()) is not None:
             await handle.trigger(rpc_timeout=CALL)
 
-    async def _end_with(self, handle: ScheduleHandle, table: Timetable | None) -> None:
-        """Its end may have been amended; all else of a timetable stays."""
-        assert table is not None
+    async def _bring_into_line(self, handle: ScheduleHandle, order: StandingOrder, paused: bool) -> None:
+        """Paused or not, and to its end, which may have been amended; all else of a timetable stays.
 
-        def with_its_end(given: ScheduleUpdateInput) -> ScheduleUpdate | None:
-            schedule = given.description.schedule
-            if schedule.spec.end_at == table.end_at:
-                return None
-            schedule.spec = spec_of(table)
-            return ScheduleUpdate(schedule)
+        Temporal's scheduler keeps one patch and one update at a time: of two that reach it together the first is
+        forgotten. So each is seen to have arrived before the next is sent. Raises TimeoutError.
+        """
+        assert order.timetable is not None
+        spec = spec_of(order.timetable)
 
-        await handle.update(with_its_end, rpc_timeout=CALL)
+        def with_its_end(given: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(replace(given.description.schedule, spec=spec))
+
+        until = time.monotonic() + CALL_TIMEOUT_S
+        while time.monotonic() < until:
+            there = (await handle.describe(rpc_timeout=CALL)).schedule
+            if there.state.paused != paused:
+                await (handle.pause(rpc_timeout=CALL) if paused else handle.unpause(rpc_timeout=CALL))
+            elif there.spec.end_at != spec.end_at:
+                await handle.update(with_its_end, rpc_timeout=CALL)
+            else:
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+        raise TimeoutError(
+            f"Temporal did not take the change of {handle.id} in within {CALL_TIMEOUT_S} s: ask again"
+        )
 
     async def ids(self) -> AsyncIterator[str]:
         """The standing orders that have a schedule here."""

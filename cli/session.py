@@ -146,7 +146,7 @@ def guarded(as_json: bool, work: Callable[[], T]) -> T:
         raise fail("unreachable", str(fault), UNREACHABLE, as_json) from None
     except (psycopg.Error, psycopg_pool.PoolTimeout, EventStoreError) as fault:
         raise fail("postgres_unreachable", first_line(fault), UNREACHABLE, as_json) from None
-    except RPCError as fault:
+    except (RPCError, TimeoutError) as fault:
         raise fail("temporal_unreachable", first_line(fault), UNREACHABLE, as_json) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

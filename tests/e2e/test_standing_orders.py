@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -200,16 +200,20 @@ async def test_runs_while_no_worker_was_there_and_killed_ones_are_made_once_or_m
                 state=ScheduleState(paused=True),
             ),
         )
-        backfill = ScheduleBackfill(first_at - SECOND, first_at + SECOND, ScheduleOverlapPolicy.ALLOW_ALL)
-        await again.backfill(backfill)
-        await again.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
-
         done = f"WorkflowId STARTS_WITH 'again-{run}' AND ExecutionStatus = 'Completed'"
 
-        async def woken() -> bool:
-            return (await under_test.client.count_workflows(done)).count == 3
+        def woken(times: int) -> Callable[[], Awaitable[bool]]:
+            async def so_often() -> bool:
+                return (await under_test.client.count_workflows(done)).count == times
 
-        await until(woken)
+            return so_often
+
+        # One after the other: of two patches that reach it together the scheduler forgets the first.
+        await again.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
+        await until(woken(1))
+        both = ScheduleBackfill(first_at - SECOND, first_at + SECOND, ScheduleOverlapPolicy.ALLOW_ALL)
+        await again.backfill(both)
+        await until(woken(3))
         await again.delete()
         assert await under_test.standing_orders.show(f"{run}-catch_up") == caught_up
     assert await under_test.balance(f"{run}-b") == ("20.00", "0.00")
