@@ -70,11 +70,18 @@ class Schedules:
 
         Whoever changes the order meanwhile does the same; the last of us sees the last state, and sets that.
         """
-        order = await self.order(standing_order_id)
+        order, until = await self.order(standing_order_id), time.monotonic() + CALL_TIMEOUT_S
         while True:
-            await self._set(standing_order_id, order)
+            gone = False
+            try:
+                await self._set(standing_order_id, order)
+            except RPCError as fault:  # its order may be over by now, and somebody has taken it away
+                gone = _gone(fault) and time.monotonic() < until
+                if not gone:
+                    raise
+                await asyncio.sleep(LOOK_EVERY_S)
             now = await self.order(standing_order_id)
-            if (now.status, now.timetable) == (order.status, order.timetable):
+            if (now.status, now.timetable) == (order.status, order.timetable) and not gone:
                 return now
             order = now
 

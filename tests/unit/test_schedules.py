@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from temporalio.client import Schedule, ScheduleAlreadyRunningError, ScheduleState, ScheduleUpdateInput
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.schedules import Schedules, spec_of
 from domain.standing_order import StandingOrder, StandingOrderStatus
@@ -61,17 +63,34 @@ class Scheduler:
         self._update = updater(ScheduleUpdateInput(description=described)).schedule
 
 
-async def followed(scheduler: Scheduler, order: StandingOrder) -> Schedule:
-    """What the schedule is once `follow` is done."""
+class Gone:
+    """A schedule that somebody has taken away since we tried to create it."""
+
+    id = "standing_order-rent"
+
+    async def describe(self, **_: Any) -> Any:
+        raise RPCError("schedule not found", RPCStatusCode.NOT_FOUND, b"")
+
+    delete = describe
+
+
+def schedules(handle: Scheduler | Gone, *orders: StandingOrder) -> Schedules:
+    """Over a log that says one of `orders` after the other, the last of them for good."""
+    said = chain(orders, repeat(orders[-1]))
 
     async def state(_stream: str) -> StandingOrder:
-        return order
+        return next(said)
 
     async def create_schedule(*_: Any, **__: Any) -> None:
         raise ScheduleAlreadyRunningError
 
-    client = SimpleNamespace(get_schedule_handle=lambda _id: scheduler, create_schedule=create_schedule)
-    await Schedules(cast("Any", client), cast("Any", SimpleNamespace(state=state)), "queue").follow("rent")
+    client = SimpleNamespace(get_schedule_handle=lambda _id: handle, create_schedule=create_schedule)
+    return Schedules(cast("Any", client), cast("Any", SimpleNamespace(state=state)), "queue")
+
+
+async def followed(scheduler: Scheduler, order: StandingOrder) -> Schedule:
+    """What the schedule is once `follow` is done."""
+    await schedules(scheduler, order).follow("rent")
     return cast("Schedule", (await scheduler.describe()).schedule)
 
 
@@ -93,3 +112,14 @@ async def test_it_is_paused_or_goes_on_to_its_amended_end(paused: bool) -> None:
         Scheduler(a_schedule(paused=not paused)), replace(ORDER, timetable=table, status=status)
     )
     assert (schedule.state.paused, schedule.spec.end_at) == (paused, table.end_at)
+
+
+async def test_one_that_was_taken_away_meanwhile_since_its_order_is_over_is_looked_at_again() -> None:
+    over = replace(ORDER, status=StandingOrderStatus.ENDED)
+    assert (await schedules(Gone(), ORDER, over).follow("rent")).status is StandingOrderStatus.ENDED
+
+
+async def test_one_that_stays_away_though_its_order_is_open_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activities.schedules.CALL_TIMEOUT_S", 0.1)
+    with pytest.raises(RPCError, match="schedule not found"):
+        await schedules(Gone(), ORDER).follow("rent")
