@@ -45,7 +45,7 @@ SELECT position FROM positions WHERE id BETWEEN %(first_id)s AND %(last_id)s ORD
 """
 
 # Events by position: `limit` of them, and the rest of the append that the limit would cut.
-READ: Final = """
+_CUT: Final = """
 WITH cut AS (
     SELECT id FROM positions WHERE position <= %(after)s::bigint + %(limit)s::bigint ORDER BY position DESC LIMIT 1
 ), last AS (
@@ -53,28 +53,23 @@ WITH cut AS (
         SELECT position FROM positions WHERE id BETWEEN cut.id AND (cut.id | 65535) ORDER BY id DESC LIMIT 1
     ) AS p
 )
-SELECT p.position, e.id, e.event_id, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata,
-    e.recorded_at, e.prev_hash, e.hash
+"""
+_BETWEEN: Final = """
 FROM positions p JOIN events e ON e.id = p.id
 WHERE p.position > %(after)s AND p.position <= (SELECT position FROM last)
 ORDER BY p.position
 """
 
+READ: Final = f"""{_CUT}
+SELECT p.position, e.id, e.event_id, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata,
+    e.recorded_at, e.prev_hash, e.hash
+{_BETWEEN}"""
+
 # READ without metadata, hashes and event ids, which a view has no use for; the JSON as text, which costs the
 # client a third of what it costs as jsonb.
-FOLLOW: Final = """
-WITH cut AS (
-    SELECT id FROM positions WHERE position <= %(after)s::bigint + %(limit)s::bigint ORDER BY position DESC LIMIT 1
-), last AS (
-    SELECT p.position FROM cut, LATERAL (
-        SELECT position FROM positions WHERE id BETWEEN cut.id AND (cut.id | 65535) ORDER BY id DESC LIMIT 1
-    ) AS p
-)
+FOLLOW: Final = f"""{_CUT}
 SELECT p.position, e.id, e.stream, e.version, e.type, e.schema_version, e.data::text, e.recorded_at
-FROM positions p JOIN events e ON e.id = p.id
-WHERE p.position > %(after)s AND p.position <= (SELECT position FROM last)
-ORDER BY p.position
-"""
+{_BETWEEN}"""
 
 # The end of the log and what waits for a position, without stepping over dead rows (see 60_sequence.sql).
 HEAD: Final = """

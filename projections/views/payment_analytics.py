@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import LiteralString
 
 from projections.model import Batch, Row, Statement, View
-from projections.views.payment_fold import PRESENT_STATUS, WANTS, fold
+from projections.views.payment_fold import PRESENT_STATUS, TO_WHAT_IT_IS_NOW, WANTS, fold
 
 TABLES: LiteralString = (
     PRESENT_STATUS
@@ -50,14 +50,10 @@ ON CONFLICT (day, currency, status) DO UPDATE
 """
 
 # Payments from before: each leaves the bucket it was counted in and enters the one it belongs to now.
-CHANGED: LiteralString = """
+CHANGED: LiteralString = f"""
 WITH moved AS (
     UPDATE counted_payments AS p
-       SET status = present_status(COALESCE(r.status, p.status), COALESCE(r.captured, p.captured),
-                                   COALESCE(r.refunded, p.refunded)),
-           captured = COALESCE(r.captured, p.captured), refunded = COALESCE(r.refunded, p.refunded)
-      FROM json_to_recordset(%s::json) AS r (payment_id text, status text, captured bigint, refunded bigint)
-     WHERE p.payment_id = r.payment_id
+    {TO_WHAT_IT_IS_NOW}
     RETURNING p.day, p.currency, p.amount, old.status AS was, new.status AS status
 ), change AS (
     SELECT day, currency, status, sum(sign) AS payments, sum(sign * amount::numeric) AS amount
@@ -70,7 +66,7 @@ INSERT INTO payment_analytics AS b (day, currency, status, payments, amount)
 SELECT day, currency, status, payments, amount FROM change
 ON CONFLICT (day, currency, status) DO UPDATE
    SET payments = b.payments + EXCLUDED.payments, amount = b.amount + EXCLUDED.amount
-"""
+"""  # noqa: S608 – put together from constants
 
 # A bucket that everything has left is as if it had never been.
 SWEEP: LiteralString = """

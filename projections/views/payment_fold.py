@@ -47,6 +47,15 @@ CREATE FUNCTION present_status(status text, captured bigint, refunded bigint) RE
     END;
 """
 
+TO_WHAT_IT_IS_NOW: LiteralString = """
+       SET status = present_status(COALESCE(r.status, p.status), COALESCE(r.captured, p.captured),
+                                   COALESCE(r.refunded, p.refunded)),
+           captured = COALESCE(r.captured, p.captured), refunded = COALESCE(r.refunded, p.refunded)
+      FROM json_to_recordset(%s::json) AS r (payment_id text, status text, captured bigint, refunded bigint)
+     WHERE p.payment_id = r.payment_id
+"""
+"""Of an UPDATE of a table `p` of payments that a view has counted before."""
+
 STATUS: dict[type[AnyEvent], str] = {
     PaymentInitiated: S.PENDING.value,
     PaymentHeldForReview: S.IN_REVIEW.value,

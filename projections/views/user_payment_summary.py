@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import LiteralString
 
 from projections.model import Batch, Row, Statement, View
-from projections.views.payment_fold import PRESENT_STATUS, WANTS, fold
+from projections.views.payment_fold import PRESENT_STATUS, TO_WHAT_IT_IS_NOW, WANTS, fold
 
 TABLES: LiteralString = (
     PRESENT_STATUS
@@ -63,14 +63,10 @@ ON CONFLICT (user_id, currency) DO UPDATE
 """
 
 # Payments from before: each moves from what it counted as to what it counts as now.
-CHANGED: LiteralString = """
+CHANGED: LiteralString = f"""
 WITH change AS (
     UPDATE summarised_payments AS p
-       SET status = present_status(COALESCE(r.status, p.status), COALESCE(r.captured, p.captured),
-                                   COALESCE(r.refunded, p.refunded)),
-           captured = COALESCE(r.captured, p.captured), refunded = COALESCE(r.refunded, p.refunded)
-      FROM json_to_recordset(%s::json) AS r (payment_id text, status text, captured bigint, refunded bigint)
-     WHERE p.payment_id = r.payment_id
+    {TO_WHAT_IT_IS_NOW}
     RETURNING p.user_id, p.currency, failed(new.status) - failed(old.status) AS failed,
               pending(new.status) - pending(old.status) AS pending
 ), sums AS (
@@ -80,7 +76,7 @@ WITH change AS (
 UPDATE user_payment_summary AS s
    SET failed_payments = s.failed_payments + c.failed, pending_payments = s.pending_payments + c.pending
   FROM sums AS c WHERE s.user_id = c.user_id AND s.currency = c.currency
-"""
+"""  # noqa: S608 – put together from constants
 
 _OPENED = ("payment_id", "from_user", "currency", "amount", "status", "captured", "refunded", "created_at")
 _CHANGED = ("payment_id", "status", "captured", "refunded")
