@@ -8,6 +8,7 @@ key and the Idempotency-Key, so doing it again is a repeat to everything below. 
 another process's work is bounded and short. Faults (5xx, 429) are not kept: they are no answers.
 
 An answer that follows from the log alone goes out before it is kept: nobody waits for what could be made again.
+Made again, it says that it is a repeat: whoever got the first one cannot tell the two apart.
 """
 
 from __future__ import annotations
@@ -109,12 +110,16 @@ class Answers:
     async def once(self, asked: Asked, work: Callable[[], Awaitable[Response]]) -> Response:
         """The first answer, or `work`'s. Raises Problem 422 for another content under the same key."""
         async with self._locks.hold([f"{asked.key_id}\0{asked.key}"]):
-            known = await self._claim(asked)
+            asked_before, known = await self._claim(asked)
             if known is not None:
                 return known
             response = await work()
-            retold = asked.from_log and response.status_code < 300 and "event-position" in response.headers
-            if retold and len(self._keeping) < KEEPING_MOST:
+            from_log = asked.from_log and response.status_code < 300 and "event-position" in response.headers
+            if from_log and asked_before:
+                response.headers[REPLAYED] = (
+                    "true"  # it may have gone out, and the process died before it was kept
+                )
+            if from_log and len(self._keeping) < KEEPING_MOST:
                 self._keep_meanwhile(asked, response)
                 return response
             if asked.keeps(response.status_code):
@@ -123,13 +128,13 @@ class Answers:
                 await self._execute(FORGET, self._names(asked))
             return response
 
-    async def _claim(self, asked: Asked) -> Response | None:
-        """The answer there is; None: do it."""
+    async def _claim(self, asked: Asked) -> tuple[bool, Response | None]:
+        """Whether this was asked before, and the answer that is kept; where there is none: do it."""
         claim = {**self._names(asked), "fingerprint": asked.fingerprint}
         deadline = asyncio.get_running_loop().time() + ELSEWHERE_S
         while True:
             if await self._execute(CLAIM, claim):
-                return None
+                return False, None
             row = await self._find(asked)
             if row is None:
                 continue  # forgotten this moment
@@ -143,9 +148,9 @@ class Answers:
                     field=None if asked.only_success else HEADER,
                 )
             if row[1] is not None:
-                return _replay(row)
+                return True, _replay(row)
             if asyncio.get_running_loop().time() > deadline:
-                return None
+                return True, None
             await asyncio.sleep(_POLL_S)
 
     async def _keep(self, asked: Asked, response: Response) -> Response:

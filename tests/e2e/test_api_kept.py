@@ -41,6 +41,10 @@ async def test_an_answer_that_was_lost_is_made_again_to_the_byte(
         for (path, body, given), first in zip(ASKED, firsts, strict=True):
             again = await http.post(path, json=body, headers=given)
             assert (again.status_code, again.content) == (first.status_code, first.content)
+            assert ("idempotency-replayed" in first.headers, again.headers["idempotency-replayed"]) == (
+                False,
+                "true",
+            )
             for name in ("etag", "location", "event-position", "content-type"):
                 assert again.headers.get(name) == first.headers.get(name), name
             other = await http.post(path, json=body | {"amount": "6.00"}, headers=given)
