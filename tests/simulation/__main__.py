@@ -8,17 +8,18 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 import traceback
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+from tests.simulation.opening import opened
 from tests.simulation.shrink import shrink
 from tests.simulation.story import Told, first_failing, run
 
-PIECE = 20
-"""So many seeds are given to a process at once."""
+PIECE = 50
+"""So many seeds does a process run before it ends, and its garbage with it (about 1 MiB a seed)."""
 
 
 def same_failure(told: Told, first: Told) -> bool:
@@ -45,10 +46,11 @@ def one(seed: int, kept: frozenset[str] | None) -> int:
 def many(first: int, seeds: int) -> int:
     began, last = time.monotonic(), first + seeds
     pieces = [range(start, min(start + PIECE, last)) for start in range(first, last, PIECE)]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for piece, failing in zip(pieces, pool.map(first_failing, pieces), strict=True):
+    opened()  # once for all processes: they are forks of this one
+    with get_context("fork").Pool(initializer=gc.disable, maxtasksperchild=1) as pool:
+        for piece, failing in zip(pieces, pool.imap(first_failing, pieces), strict=True):
             if failing is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.terminate()
                 return explained(run(failing))
             if sys.stderr.isatty():
                 print(f"\r{piece.stop - first} of {seeds} seeds", end="", file=sys.stderr)

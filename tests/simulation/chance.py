@@ -6,12 +6,26 @@ from which one fault is taken away goes on as before wherever it can, which is w
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
+from struct import Struct
 from typing import TypeVar
 
 T = TypeVar("T")
+
+_AT_ONCE = 4
+"""Draws that one digest gives. Many purposes have but one draw."""
+_NUMBERS = Struct(f"<{_AT_ONCE}Q").unpack
+
+
+class _Draws:
+    """Those of one purpose: how many there were, and a few that are to come."""
+
+    __slots__ = ("coming", "number")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.coming: list[float] = []
 
 
 class Chance:
@@ -20,14 +34,20 @@ class Chance:
     def __init__(self, seed: int, kept: frozenset[str] | None = None) -> None:
         self._seed = str(seed).encode()
         self._kept = kept
-        self._drawn: Counter[str] = Counter()
+        self._draws: dict[str, _Draws] = {}
         self.met: list[str] = []
 
     def fraction(self, what: str) -> float:
         """From 0 to below 1, evenly."""
-        self._drawn[what] += 1
-        digest = blake2b(f"{what}#{self._drawn[what]}".encode(), digest_size=7, key=self._seed).digest()
-        return float(int.from_bytes(digest, "big")) / float(1 << 56)
+        draws = self._draws.get(what)
+        if draws is None:
+            draws = self._draws[what] = _Draws()
+        if not draws.coming:
+            key = f"{what}#{draws.number}".encode()
+            digest = blake2b(key, digest_size=8 * _AT_ONCE, key=self._seed).digest()
+            draws.coming = [(number >> 11) * 2.0**-53 for number in _NUMBERS(digest)]
+        draws.number += 1
+        return draws.coming.pop()
 
     def between(self, what: str, least: float, most: float) -> float:
         return least + (most - least) * self.fraction(what)
@@ -42,7 +62,7 @@ class Chance:
     def strikes(self, what: str, probability: float) -> bool:
         """Whether a fault happens here. Such a fault is an element: shrinking may take it away."""
         hit = self.fraction(what) < probability
-        return hit and self.happens(f"{what}#{self._drawn[what]}")
+        return hit and self.happens(f"{what}#{self._draws[what].number}")
 
     def happens(self, element: str) -> bool:
         """Whether an element that the seed calls for happens in this run."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
@@ -29,14 +29,78 @@ class Process:
         self.name = name
         self.alive = True
         self.stopped = False
-        self.tasks: set[asyncio.Task[Any]] = set()
-        self.frozen: deque[asyncio.Handle] = deque()
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.frozen: deque[Handle] = deque()
 
     def __repr__(self) -> str:
         return self.name
 
 
 PROCESS: ContextVar[Process | None] = ContextVar("process", default=None)
+
+
+class Handle(asyncio.TimerHandle):
+    """What is to run in which context, soon or at a time. The base class's own set-up is most of what it costs."""
+
+    __slots__ = ()
+    _callback: Callable[..., object]
+    _args: Sequence[Any]
+    _context: Context
+
+    def __init__(
+        self, when: float, callback: Callable[..., object], args: Sequence[Any], loop: SimLoop, context: Context
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+        self._cancelled = False
+        self._scheduled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class Nap:
+    """`await Nap(loop, seconds)`: asyncio.sleep in half the steps, since the timer itself wakes the task.
+
+    As much of a future as a task asks for. Exactly one task waits for it.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_loop", "_seconds", "_timer", "_wake")
+    _timer: asyncio.TimerHandle
+    _wake: Callable[[Nap], object]
+    _context: Context
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._cancelled = False
+        self._asyncio_future_blocking = False
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self._asyncio_future_blocking = True
+        yield self
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(self, wake: Callable[[Nap], object], *, context: Context) -> None:
+        self._wake, self._context = wake, context
+        self._timer = self._loop.call_later(self._seconds, wake, self, context=context)
+
+    def cancel(self, msg: object = None) -> bool:
+        """Because the task is: it is woken now."""
+        if self._cancelled:
+            return False
+        self._cancelled = True
+        self._timer.cancel()
+        self._loop.call_soon(self._wake, self, context=self._context)
+        return True
+
+    def result(self) -> None:
+        if self._cancelled:
+            raise asyncio.CancelledError
 
 
 class EndlessRun(AssertionError):
@@ -48,12 +112,14 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def __init__(self) -> None:
         self._now = 0.0
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._ready: deque[Handle] = deque()
+        self._timers: list[tuple[float, int, Handle]] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+        """All there ever were, the ended ones, too: asyncio.all_tasks() looks through those of other loops."""
         self._number = 0
         self.steps = 0
-        self.crashes: list[BaseException] = []
-        """What no task of a process and no callback may raise: the run ends with the first of them."""
+        self._crashes: list[BaseException] = []
+        """What no task of a process may raise: the run ends with the first of them."""
 
     # --- processes ------------------------------------------------------------
 
@@ -67,13 +133,13 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) and not isinstance(error, Killed):
-            self.crashes.append(error)
+            self._crashes.append(error)
 
     def kill(self, process: Process) -> None:
         """Now, in the middle of whatever it does. Nothing that its clean-up does reaches the world any more."""
         process.alive = False
         self.resume(process)
-        for task in list(process.tasks):
+        for task in process.tasks:
             task.cancel()
 
     def freeze(self, process: Process) -> None:
@@ -100,35 +166,34 @@ class SimLoop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(None)
 
     def _until(self, task: asyncio.Task[Any]) -> None:
+        """Whatever a callback raises, or a task of a process, ends it."""
+        ready, crashes = self._ready, self._crashes
         while not task.done():
-            self._step()
-            if self.crashes:
-                raise self.crashes[0]
+            handle = ready.popleft() if ready else self._next_timer()
+            if handle._cancelled:
+                continue
+            self.steps += 1
+            if self.steps > MOST_STEPS:
+                raise EndlessRun(f"no end after {MOST_STEPS} steps, at {self._now:.3f} s")
+            process = handle._context.get(PROCESS)
+            if process is not None and process.stopped:
+                process.frozen.append(handle)
+                continue
+            handle._context.run(handle._callback, *handle._args)
+            if crashes:
+                raise crashes[0]
 
-    def _step(self) -> None:
-        self.steps += 1
-        if self.steps > MOST_STEPS:
-            raise EndlessRun(f"no end after {MOST_STEPS} steps, at {self._now:.3f} s")
-        if not self._ready:
-            if not self._timers:
-                raise EndlessRun(f"everybody waits for somebody else, at {self._now:.3f} s")
-            at, _, timer = heapq.heappop(self._timers)
-            if timer._cancelled:
-                return
-            self._now = max(self._now, at)
-            self._ready.append(timer)
-        handle = self._ready.popleft()
-        if handle._cancelled:
-            return
-        process = handle._context.get(PROCESS)  # type: ignore[attr-defined]
-        if process is not None and process.stopped:
-            process.frozen.append(handle)
-            return
-        handle._run()
+    def _next_timer(self) -> Handle:
+        if not self._timers:
+            raise EndlessRun(f"everybody waits for somebody else, at {self._now:.3f} s")
+        at, _, timer = heapq.heappop(self._timers)
+        if not timer._cancelled and at > self._now:
+            self._now = at
+        return timer
 
     def _cancel_all(self) -> None:
         for _ in range(20):
-            left = [task for task in asyncio.all_tasks(self) if not task.done()]
+            left = [task for task in self._tasks if not task.done()]
             for task in left:
                 task.cancel()
             for _ in range(10_000):
@@ -147,8 +212,8 @@ class SimLoop(asyncio.AbstractEventLoop):
 
     def call_soon(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+    ) -> Handle:
+        handle = Handle(self._now, callback, args, self, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle
 
@@ -158,7 +223,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         callback: Callable[[Unpack[Ts]], object],
         *args: *Ts,
         context: Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> Handle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
@@ -167,8 +232,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         callback: Callable[[Unpack[Ts]], object],
         *args: *Ts,
         context: Context | None = None,
-    ) -> asyncio.TimerHandle:
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+    ) -> Handle:
+        timer = Handle(when, callback, args, self, copy_context() if context is None else context)
         self._number += 1
         heapq.heappush(self._timers, (when, self._number, timer))
         return timer
@@ -183,15 +248,14 @@ class SimLoop(asyncio.AbstractEventLoop):
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
     ) -> asyncio.Task[T]:
         task = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._tasks.append(task)
         process = PROCESS.get()
         if process is not None:
-            process.tasks.add(task)
-            task.add_done_callback(process.tasks.discard)
+            process.tasks.append(task)
         return task
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        if "handle" in context and isinstance(error := context.get("exception"), BaseException):
-            self.crashes.append(error)
+        """What is raised while all is cancelled at the end, or by a task that nobody waits for."""
 
     def get_debug(self) -> bool:
         return False

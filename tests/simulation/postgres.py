@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 from tests.simulation.chance import Chance
-from tests.simulation.loop import Killed, Process
+from tests.simulation.loop import Killed, Nap, Process
 
 Row = tuple[Any, ...]
 Answer = Callable[[str, Any], list[Row]]
@@ -61,12 +61,14 @@ class Postgres:
 
     async def trip(self, process: Process) -> None:
         """The way there, or back. Raises where the server cannot be reached."""
-        await asyncio.sleep(self.chance.between(f"trip@{process.name}", 0.0001, self.weather.slowest_s))
+        loop = asyncio.get_running_loop()
+        await Nap(loop, self.chance.between(f"trip@{process.name}", 0.0001, self.weather.slowest_s))
         if not process.alive:
             raise Killed(process.name)
-        now = asyncio.get_running_loop().time()
-        if any(since <= now < until for since, until in self.outages):
-            raise psycopg.OperationalError("simulated: the server is away")
+        now = loop.time()
+        for since, until in self.outages:
+            if since <= now < until:
+                raise psycopg.OperationalError("simulated: the server is away")
 
 
 class Cursor:
