@@ -20,7 +20,7 @@ from domain.errors import Conflict
 from domain.leg import Leg, State
 from domain.quote_messages import Quote
 from domain.streams import account_stream, quote_stream
-from eventstore.handle import Aggregates, Command, Decision
+from eventstore.handle import Aggregates, Decision
 from eventstore.store import EventStore
 from failpoints import reach
 
@@ -52,6 +52,8 @@ class LedgerCommand(Generic[Result]):
     """W3C traceparent of the request that asked for it; kept with the events, no part of the content."""
     if_version: int | None = None
     """Only while the first stream is at this version."""
+    begins: bool = False
+    """The first stream is taken not to exist, which spares a look; the append finds out."""
     repeat_shows_now: bool = False
     """A repeat gets the stored outcome; with this set, where things stand now (what a re-run workflow needs)."""
 
@@ -96,36 +98,12 @@ class Ledger:
             _metadata(command),
             utc_now(),
             command.if_version,
+            command.begins,
         )
         await reach(f"{command.name}:after_commit")
         if handled.repeated and command.repeat_shows_now:
             return command.result(Leg({stream: await self.state(stream) for stream in command.streams}))
         return command.returns.model_validate(handled.outcome)
-
-    async def run_chained(self, commands: Sequence[LedgerCommand[Result]]) -> list[Result | None]:
-        """Several at once, each on what those before it leave; None for one that has to be run by itself."""
-        for command in commands:
-            await reach(f"{command.name}:before_commit")
-        handled = await self._aggregates.handle_chained(
-            [
-                Command(
-                    command.key,
-                    fingerprint(command.content),
-                    tuple(dict.fromkeys(command.streams)),
-                    partial(_decide, command),
-                    _metadata(command),
-                    utc_now(),
-                    command.if_version,
-                )
-                for command in commands
-            ]
-        )
-        for command in commands:
-            await reach(f"{command.name}:after_commit")
-        return [
-            None if done is None else command.returns.model_validate(done.outcome)
-            for command, done in zip(commands, handled, strict=True)
-        ]
 
 
 def _decide(command: LedgerCommand[Result], states: dict[str, State]) -> Decision:

@@ -111,6 +111,7 @@ class PaymentActivities:
                     returns=PaymentStep,
                     actor=order.actor,
                     trace=order.trace,
+                    begins=True,
                     repeat_shows_now=True,
                 )
             )

@@ -7,7 +7,6 @@ from datetime import datetime, time, timedelta
 
 from temporalio import activity
 
-from activities.desk import Desks
 from activities.ledger import Ledger, LedgerCommand, utc_now
 from activities.refusals import refusals
 from activities.steps import Wish
@@ -54,7 +53,6 @@ class TradingActivities:
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._settings = settings
-        self._desks = Desks(ledger)
 
     @activity.defn
     async def place_order(self, order: TradingOrder) -> OrderStep:
@@ -62,8 +60,7 @@ class TradingActivities:
         terms = order_terms(order, utc_now(), self._settings.trading_day_ends)
         accounts = (order.cash_account, order.share_account)
         with refusals():
-            return await self._desks.run(
-                order.symbol,
+            return await self._ledger.run(
                 LedgerCommand(
                     name="order.place",
                     key=place_key(order.order_id),
@@ -78,6 +75,7 @@ class TradingActivities:
                     returns=OrderStep,
                     actor=order.actor,
                     trace=order.trace,
+                    begins=True,
                     repeat_shows_now=True,
                 ),
             )
@@ -129,8 +127,7 @@ class TradingActivities:
         stream = order_stream(step.order_id)
         accounts = (step.cash_account, step.share_account)
         with refusals():
-            return await self._desks.run(
-                step.symbol,
+            return await self._ledger.run(
                 LedgerCommand(
                     name=f"order.{name}",
                     key=f"{stream}:{name}:{wish.wish_id}",

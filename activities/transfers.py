@@ -104,6 +104,7 @@ class TransferActivities:
                     returns=TransferStep,
                     actor=order.actor,
                     trace=order.trace,
+                    begins=True,
                     repeat_shows_now=True,
                 )
             )

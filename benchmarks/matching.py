@@ -3,7 +3,7 @@
 The same random orders of one share, against a matcher in memory and nothing more (plain_matcher.py), the limit:
 
     memory     the domain alone, over states in memory: cover, match, events, delivery versus payment; no log
-    log        through the book's desk into the log, trades settled, CALLERS at once: durable and in every view
+    log        as activities do it, into the log, trades settled, CALLERS at once: durable and in every view
     workflow   an OrderWorkflow each, as a trader has it: started, covered, matched, settled, in every view
 
 The lag is from the answer of a placed order, which is durable by then, to the view that shows it waiting.

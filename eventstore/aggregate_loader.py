@@ -22,12 +22,16 @@ class AggregateLoader(Generic[State]):
         self._codec = codec
         self._cache = cache
 
-    async def recall(self, streams: Sequence[str]) -> tuple[dict[str, Known[State]], bool]:
-        """States by stream, from the cache where it has them, and whether all of them are fresh from the log."""
+    async def recall(self, streams: Sequence[str], unborn: Sequence[str] = ()) -> dict[str, Known[State]]:
+        """States by stream, from the cache where it has them; the `unborn` are taken not to exist otherwise."""
         found = {stream: known for stream in streams if (known := self._cache.get(stream)) is not None}
-        missing = [stream for stream in streams if stream not in found]
+        missing = [stream for stream in streams if stream not in found and stream not in unborn]
         loaded = await self._load(missing) if missing else {}
-        return {**found, **loaded}, not found
+        return {**{stream: self.unborn(stream) for stream in unborn}, **found, **loaded}
+
+    def unborn(self, stream: str) -> Known[State]:
+        """A stream without events."""
+        return Known(self._codec.initial(stream), 0, GENESIS)
 
     async def refresh(self, streams: Sequence[str]) -> dict[str, Known[State]]:
         """States by stream, as of now: what is cached catches up with the log, the rest is loaded."""
@@ -57,7 +61,7 @@ class AggregateLoader(Generic[State]):
         stored = await self._store.load_with_snapshots({s: self._codec.state_version(s) for s in streams})
         loaded: dict[str, Known[State]] = {}
         for stream, (snapshot, events) in stored.items():
-            known = Known(self._codec.initial(stream), 0, GENESIS)
+            known = self.unborn(stream)
             if snapshot is not None:
                 state = self._codec.load_state(stream, snapshot.state)
                 known = Known(state, snapshot.version, snapshot.last_hash)

@@ -17,7 +17,6 @@ from eventstore.aggregate_loader import AggregateLoader
 from eventstore.batch import Prepared, prepare
 from eventstore.codec import Codec
 from eventstore.events import Appended, AppendRequest, Outcome, Snapshot, StreamWrite
-from eventstore.hashing import GENESIS
 from eventstore.store import EventStore
 from eventstore.stream_cache import Known
 
@@ -64,7 +63,7 @@ class BulkWriter(Generic[State]):
 
     def unborn(self, stream: str) -> Known[State]:
         """A stream that is taken not to exist; the append finds out if it does."""
-        return Known(self._codec.initial(stream), 0, GENESIS)
+        return self._loader.unborn(stream)
 
     def draft(
         self,

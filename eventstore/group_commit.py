@@ -56,10 +56,10 @@ class GroupCommitter:
 
         A caller that is cancelled leaves its request's outcome unknown: it may be on its way already.
         """
-        return await self.submit_prepared(prepare(request))  # what is wrong with it alone must not reach a batch
+        return await self.send(prepare(request))  # what is wrong with it alone must not reach a batch
 
-    async def submit_prepared(self, prepared: Prepared) -> Outcome:
-        """As `submit`, of a request that has been checked and hashed."""
+    def send(self, prepared: Prepared) -> asyncio.Future[Outcome]:
+        """As `submit`, of a request that has been checked and hashed; it has its place in the line at once."""
         if self._closed:
             raise StoreUnavailable("this process is shutting down")
         if len(self._waiting) >= self._max_waiting:
@@ -67,7 +67,7 @@ class GroupCommitter:
         waiting = _Waiting(prepared, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._pump()
-        return await waiting.done
+        return waiting.done
 
     async def close(self) -> None:
         """Take no more, finish what was taken."""

@@ -1,9 +1,14 @@
 """The path of every command above `append`: load, decide, append; on a conflict load again and decide again.
 
-    streams' locks ─► states (cache, else snapshot + tail) ─► decide ─► group commit ─► cache
-                          ▲                                     │          │
-                          └──── refused, or nothing to do ──────┘          │   the cached states may be stale and
-                          └──── version conflict ──────────────────────────┘   the command known: look, then decide
+    load what is not cached ─► streams' locks ─► states ─► decide ─► group commit ─► cache
+            ▲                                      ▲         │             │
+            │                                      └─────────┘             │
+            │             refused, or nothing to do: once more, on the log │
+            └────────────── version conflict ──────────────────────────────┘
+
+A stream's lock is held while it is decided and not while that is stored. So commands on a stream that everybody
+writes to (the fee account, a book) are each decided on what the one before leaves, and share one commit. If one is
+not stored after all, those decided on it meet a version conflict and are decided again: nobody was told of it.
 
 Generic over the domain by a small codec; see codec.py.
 """
@@ -19,7 +24,7 @@ from typing import Any, Generic, TypeVar
 
 from eventstore.aggregate_loader import AggregateLoader
 from eventstore.attempts import backoff_s
-from eventstore.batch import Prepared, prepare
+from eventstore.batch import prepare
 from eventstore.bulk import BulkWriter
 from eventstore.codec import Codec, Decision, Handled
 from eventstore.errors import ConcurrencyError, IdempotencyConflictError, VersionMismatch
@@ -27,6 +32,7 @@ from eventstore.events import (
     Appended,
     AppendRequest,
     IdempotencyConflict,
+    Outcome,
     Repeated,
     Snapshot,
     StreamWrite,
@@ -35,8 +41,9 @@ from eventstore.events import (
 from eventstore.group_commit import GroupCommitter
 from eventstore.store import EventStore
 from eventstore.stream_cache import Known, StreamCache, StreamLocks
+from eventstore.under_way import UnderWay
 
-__all__ = ["Aggregates", "Codec", "Command", "Decision", "Handled"]
+__all__ = ["Aggregates", "Codec", "Decision", "Handled"]
 
 State = TypeVar("State")
 MAX_SAVING = 100
@@ -45,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Command(Generic[State]):
+class _Command(Generic[State]):
     """What `handle` takes, as one thing."""
 
     command_id: str
@@ -55,17 +62,18 @@ class Command(Generic[State]):
     metadata: Mapping[str, Any]
     recorded_at: datetime
     if_version: int | None
+    unborn: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Link(Generic[State]):
-    """One of several chained appends."""
+class _Sent(Generic[State]):
+    """An append on its way. `known` is what it was decided on, `after` what it leaves."""
 
-    prepared: Prepared
+    outcome: asyncio.Future[Outcome]
     decision: Decision
     events: dict[str, list[Any]]
-    before: dict[str, Known[State]]
-    after: dict[str, State]
+    known: dict[str, Known[State]]
+    after: dict[str, Known[State]]
 
 
 class Aggregates(Generic[State]):
@@ -89,6 +97,7 @@ class Aggregates(Generic[State]):
         self._cache: StreamCache[State] = StreamCache(cache_size)
         self._loader = AggregateLoader(store, codec, self._cache)
         self._locks = StreamLocks()
+        self._under_way: UnderWay[State] = UnderWay()
         self._saving: set[asyncio.Task[None]] = set()
 
     async def handle(  # noqa: PLR0917 – what a command consists of
@@ -100,26 +109,32 @@ class Aggregates(Generic[State]):
         metadata: Mapping[str, Any],
         recorded_at: datetime,
         if_version: int | None = None,
+        begins: bool = False,
     ) -> Handled:
         """Have `decide` look at the streams' states, and store what it decided; at most once per command id.
 
         `decide` may be called several times and must be pure; what it raises is a refusal and comes out of here
         once it stands on fresh states, unless the command was stored before: then the stored outcome is returned.
-        Nothing is stored where it decides on no events. `if_version`: only while the first stream is at it. Raises
+        Nothing is stored where it decides on no events. `if_version`: only while the first stream is at it.
+        `begins`: the first stream is taken not to exist, which spares a look; the append finds out. Raises
         IdempotencyConflictError, VersionMismatch, ConcurrencyError, and StoreUnavailable (outcome unknown: call
         again with the same command id).
         """
         names = tuple(dict.fromkeys(streams))
-        command = Command(command_id, fingerprint, names, decide, metadata, recorded_at, if_version)
-        async with self._locks.hold(names):
-            known, fresh = await self._loader.recall(names)
-            for attempt in range(self._max_attempts):
-                result = await self._attempt(command, known, fresh)
-                if result is not None:
-                    return result
-                if attempt:
-                    await asyncio.sleep(backoff_s(attempt))
-                known, fresh = await self._loader.refresh(names), True
+        unborn = names[:1] if begins else ()
+        command = _Command(command_id, fingerprint, names, decide, metadata, recorded_at, if_version, unborn)
+        await self._loader.recall(names, unborn)
+        for attempt in range(self._max_attempts):
+            async with self._locks.hold(names):
+                begun = await self._begin(command)
+            if isinstance(begun, Handled):
+                return begun
+            handled = self._handled(command, begun, await begun.outcome)
+            if handled is not None:
+                return handled
+            if attempt:
+                await asyncio.sleep(backoff_s(attempt))
+            await self._loader.refresh(names)
         raise ConcurrencyError(
             f"{command_id}: its streams changed {self._max_attempts} times while it was decided"
         )
@@ -142,82 +157,42 @@ class Aggregates(Generic[State]):
         while self._saving:
             await asyncio.wait(set(self._saving))
 
-    async def _attempt(
-        self, command: Command[State], known: dict[str, Known[State]], fresh: bool
-    ) -> Handled | None:
-        """Decide and append once. None: decide again on fresh states."""
-        at = known[command.streams[0]].version
-        if command.if_version is not None and at != command.if_version:
-            if not fresh:
-                return None
-            repeat = await self._stored_outcome(command)
-            if repeat is not None:
-                return repeat
-            raise VersionMismatch(f"{command.streams[0]} is at version {at}, not {command.if_version}")
+    async def _begin(self, command: _Command[State]) -> Handled | _Sent[State]:
+        """Decide, and send what that is; the answer at once where there is nothing to send."""
+        known = await self._loader.recall(command.streams, command.unborn)
+        known |= self._under_way.of(command.streams)
+        decision = self._plain(command, known)
+        if decision is not None:
+            return self._send(command, known, decision)
+        # On a state that is stale, or may never be, a refusal may be wrong; and if the command itself is what
+        # changed the state since (its first try's answer was lost), its outcome is the answer. States first, then
+        # the look-up: whoever sees the command's events will find the command.
+        await self._under_way.settled(command.streams)
+        known = await self._loader.refresh(command.streams)
         try:
-            decision = command.decide({stream: known[stream].state for stream in command.streams})
+            decision = _decided(command, known)
         except Exception:
-            # On a stale state the refusal may be wrong; and if the command itself is what changed the state since
-            # (its first try's answer was lost), its outcome is the answer. States first, then the look-up: whoever
-            # sees the command's events will find the command.
-            if not fresh:
-                return None
             repeat = await self._stored_outcome(command)
             if repeat is not None:
                 return repeat
             raise
         if not any(decision.events.values()):
-            if not fresh:
-                return None
             return await self._stored_outcome(command) or Handled(decision.outcome, None, False, {})
-        return await self._append(command, known, decision)
+        return self._send(command, known, decision)
 
-    async def handle_chained(self, commands: Sequence[Command[State]]) -> list[Handled | None]:
-        """Decide each on what those before it leave, and append all of them together, each with its own outcome.
-
-        For streams that many commands want at once. It does only what is plain: None for a command that was
-        refused, has nothing to store, or met a conflict; `handle` then says what is with it.
-        """
-        names = tuple(dict.fromkeys(stream for command in commands for stream in command.streams))
-        async with self._locks.hold(names):
-            known, _ = await self._loader.recall(names)
-            links = [self._link(command, known) for command in commands]
-            waiting = [self._committer.submit_prepared(link.prepared) for link in links if link is not None]
-            outcomes = iter(await asyncio.gather(*waiting, return_exceptions=True))
-            handled: list[Handled | None] = []
-            for command, link in zip(commands, links, strict=True):
-                outcome = None if link is None else next(outcomes)
-                if link is None or not isinstance(outcome, Appended):
-                    self._loader.forget(command.streams)
-                    handled.append(None)
-                    continue
-                self._remember(outcome, link.before, link.after)
-                handled.append(Handled(link.decision.outcome, outcome.append_id, False, link.events))
-            return handled
-
-    def _link(self, command: Command[State], known: dict[str, Known[State]]) -> _Link[State] | None:
-        """The command's append, with `known` moved on as if it were stored."""
+    def _plain(self, command: _Command[State], known: dict[str, Known[State]]) -> Decision | None:
+        """The decision; None where it would be an answer already."""
         try:
-            decision = command.decide({stream: known[stream].state for stream in command.streams})
+            decision = _decided(command, known)
         except Exception:
-            return None  # it may be right, and it may rest on a stale state
-        if command.if_version is not None or not any(decision.events.values()):
             return None
-        request, events, after = self._request(command, known, decision)
-        prepared = prepare(request)
-        before = {stream: known[stream] for stream in after}
-        known.update({stream: Known(state, *prepared.ends[stream]) for stream, state in after.items()})
-        return _Link(prepared, decision, events, before, after)
+        return decision if any(decision.events.values()) else None
 
-    def _request(
-        self, command: Command[State], known: dict[str, Known[State]], decision: Decision
-    ) -> tuple[AppendRequest, dict[str, list[Any]], dict[str, State]]:
-        """The append of a decision, its events, and the states after them."""
+    def _send(self, command: _Command[State], known: dict[str, Known[State]], decision: Decision) -> _Sent[State]:
         events = {stream: list(decided) for stream, decided in decision.events.items() if decided}
         asked = {**dict.fromkeys(events), **dict.fromkeys(decision.asked)}
         unknown = asked.keys() - known.keys()
         assert not unknown, f"decided on streams the command did not name: {sorted(unknown)}"
-        after = {stream: self._evolved(stream, known[stream].state, decided) for stream, decided in events.items()}
         writes = tuple(
             StreamWrite(
                 stream,
@@ -235,32 +210,29 @@ class Aggregates(Generic[State]):
             decision.outcome,
             command.recorded_at,
         )
-        return request, events, after
+        prepared = prepare(request)
+        after = {
+            stream: Known(self._evolved(stream, known[stream].state, decided), *prepared.ends[stream])
+            for stream, decided in events.items()
+        }
+        sent = _Sent(self._committer.send(prepared), decision, events, known, after)
+        sent.outcome.add_done_callback(lambda outcome: self._remember(command, sent, outcome))
+        self._under_way.add(after, sent.outcome)
+        return sent
 
-    async def _append(
-        self, command: Command[State], known: dict[str, Known[State]], decision: Decision
-    ) -> Handled | None:
-        request, events, after = self._request(command, known, decision)
-        try:
-            outcome = await self._committer.submit(request)
-        except BaseException:
-            self._loader.forget(command.streams)  # it may have been stored, or not
-            raise
+    def _handled(self, command: _Command[State], sent: _Sent[State], outcome: Outcome) -> Handled | None:
+        """The answer. None: decide again on fresh states."""
         match outcome:
             case Appended():
-                self._remember(outcome, known, after)
-                return Handled(decision.outcome, outcome.append_id, False, events)
+                return Handled(sent.decision.outcome, outcome.append_id, False, sent.events)
             case Repeated():
-                self._loader.forget(command.streams)  # they have gone on without us
                 return Handled(outcome.outcome, outcome.append_id, True, {})
             case IdempotencyConflict():
                 raise IdempotencyConflictError(command.command_id)
             case VersionConflict():
-                # Behind what we know, or level with it and still wrong: ours is not this log's.
-                self._loader.forget(s for s, version in outcome.streams.items() if version <= known[s].version)
                 return None
 
-    async def _stored_outcome(self, command: Command[State]) -> Handled | None:
+    async def _stored_outcome(self, command: _Command[State]) -> Handled | None:
         stored = await self._store.find_command(command.command_id)
         if stored is None:
             return None
@@ -273,12 +245,23 @@ class Aggregates(Generic[State]):
             state = self._codec.evolve(stream, state, event)
         return state
 
-    def _remember(self, outcome: Appended, known: dict[str, Known[State]], after: dict[str, State]) -> None:
-        last = {event.stream: event for event in outcome.events}
-        for stream, state in after.items():
-            now = Known(state, last[stream].version, last[stream].hash)
-            self._cache.put(stream, now)
-            due = now.version // self._snapshot_every > known[stream].version // self._snapshot_every
+    def _remember(self, command: _Command[State], sent: _Sent[State], done: asyncio.Future[Outcome]) -> None:
+        """What the streams are now, as far as the outcome tells."""
+        outcome = None if done.cancelled() or done.exception() is not None else done.result()
+        match outcome:
+            case Appended():
+                self._stored(sent)
+            case VersionConflict():
+                # Behind what we know, or level with it and still wrong: ours is not this log's.
+                known = sent.known
+                self._loader.forget(s for s, version in outcome.streams.items() if version <= known[s].version)
+            case _:  # it may have been stored or not; or it was, and they have gone on without us
+                self._loader.forget(command.streams)
+
+    def _stored(self, sent: _Sent[State]) -> None:
+        for stream, now in sent.after.items():
+            self._loader.put(stream, now)
+            due = now.version // self._snapshot_every > sent.known[stream].version // self._snapshot_every
             if due and len(self._saving) < MAX_SAVING:
                 task = asyncio.create_task(self._save_snapshot(stream, now), name=f"snapshot {stream}")
                 self._saving.add(task)
@@ -292,3 +275,11 @@ class Aggregates(Generic[State]):
             await self._store.save_snapshot(Snapshot(stream, known.version, version, dumped, known.last_hash))
         except Exception:
             _log.exception("could not save a snapshot of %s at version %s", stream, known.version)
+
+
+def _decided(command: _Command[State], known: Mapping[str, Known[State]]) -> Decision:
+    """Raises VersionMismatch, and what the domain refuses with."""
+    at = known[command.streams[0]].version
+    if command.if_version is not None and at != command.if_version:
+        raise VersionMismatch(f"{command.streams[0]} is at version {at}, not {command.if_version}")
+    return command.decide({stream: known[stream].state for stream in command.streams})

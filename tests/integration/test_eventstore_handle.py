@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from eventstore.batch import Prepared
+from eventstore.connect import Pool
 from eventstore.errors import ConcurrencyError, IdempotencyConflictError, StoreUnavailable
-from eventstore.events import AppendRequest, Outcome
+from eventstore.events import Outcome
 from eventstore.handle import Decision
 from eventstore.store import EventStore
 from tests.fixtures.database import Database
@@ -56,6 +58,23 @@ async def test_an_acceptance_on_a_stale_state_is_decided_again(store: EventStore
     with pytest.raises(Refused):
         await here.move("c3", {"a": -1})
     assert (await here.aggregates.state("a"))[0].total == 0
+
+
+@pytest.mark.parametrize("process", ["the same", "another"])
+async def test_a_stream_that_was_taken_not_to_exist_is_looked_at_after_all(
+    store: EventStore, process: str
+) -> None:
+    here = Counters(store)
+    await here.move("c1", {"a": 5})
+    now = here if process == "the same" else Counters(store)
+
+    def double(states: dict[str, Counter]) -> Decision:
+        return Decision({"a": [states["a"].total or 1]}, {})
+
+    for again in (False, True):
+        handled = await now.aggregates.handle("c2", b"", ["a"], double, {}, AT, begins=True)
+        assert (handled.repeated, handled.events) == (again, {} if again else {"a": [5]})
+    assert (await Counters(store).aggregates.state("a"))[0].total == 10
 
 
 async def test_a_state_only_asked_about_counts_as_well(store: EventStore) -> None:
@@ -146,15 +165,15 @@ async def test_the_attempts_are_bounded(store: EventStore) -> None:
     def decide(states: dict[str, Counter]) -> Decision:
         return Decision({"a": [1]}, {})
 
-    submit = here.committer.submit
+    send = here.committer.send
 
-    async def overtaken(request: AppendRequest) -> Outcome:
+    async def overtaken(prepared: Prepared) -> Outcome:
         nonlocal turn
         turn += 1
         await elsewhere.move(f"other-{turn}", {"a": 1})
-        return await submit(request)
+        return await send(prepared)
 
-    here.committer.submit = overtaken  # type: ignore[method-assign]
+    here.committer.send = lambda prepared: asyncio.ensure_future(overtaken(prepared))  # type: ignore[method-assign]
     with pytest.raises(ConcurrencyError):
         await here.aggregates.handle("c1", b"", ["a"], decide, {}, AT)
     assert turn == 3
@@ -165,22 +184,92 @@ async def test_after_an_unknown_outcome_nothing_cached_is_trusted(store: EventSt
     """The answer is lost after the commit; the retry of the same command must get the first one's outcome."""
     here = Counters(store)
     await here.move("c1", {"a": 10})
-    submit = here.committer.submit
+    send = here.committer.send
 
-    async def lost(request: AppendRequest) -> Outcome:
-        await submit(request)
+    async def lost(prepared: Prepared) -> Outcome:
+        await send(prepared)
         raise StoreUnavailable("the connection broke")
 
-    here.committer.submit = lost  # type: ignore[method-assign]
+    here.committer.send = lambda prepared: asyncio.ensure_future(lost(prepared))  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailable):
         await here.move("c2", {"a": -10})
-    here.committer.submit = submit  # type: ignore[method-assign]
+    here.committer.send = send  # type: ignore[method-assign]
     sent = here.committer.requests
     await here.move("c2b", {"a": 0, "b": 1})
     assert here.committer.requests == sent + 1  # loaded anew, so no version conflict came first
     assert (await here.move("c2", {"a": -10})).repeated
     with pytest.raises(Refused):
         await here.move("c3", {"a": -1})
+
+
+async def test_commands_on_one_stream_share_commits(store: EventStore) -> None:
+    """Everybody writes to `fees`, and nobody waits for another's commit to be decided."""
+    here = Counters(store)
+    done = await asyncio.gather(*(here.move(f"c{n}", {f"a-{n}": 10, "fees": 1}) for n in range(60)))
+    assert sorted(handled.outcome["totals"]["fees"] for handled in done) == list(range(1, 61))
+    assert here.committer.requests == 60
+    assert here.committer.batches <= 6
+    assert (await here.aggregates.state("fees")) == (Counter(60, 60), 60)
+
+
+class SlowOnce(EventStore):
+    """Once `holds` is set, the next batch waits until it is told what becomes of it."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self.holds = False
+        self.held = asyncio.Event()
+        self.fate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def append_prepared(self, batch: Sequence[Prepared]) -> list[Outcome]:
+        if self.holds:
+            self.holds = False
+            self.held.set()
+            await self.fate
+        return await super().append_prepared(batch)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_refusal_waits_for_what_it_rests_on(database: Database, stored: bool) -> None:
+    """Refused because of a withdrawal that is on its way: if that fails, the money is there."""
+    async with opened(database.app) as (_, pool):
+        here = Counters(slow := SlowOnce(pool))
+        await here.move("fund", {"a": 10})
+        slow.holds = True
+        first = asyncio.create_task(here.move("c1", {"a": -10}))
+        await slow.held.wait()
+        second = asyncio.create_task(here.move("c2", {"a": -10}))
+        done, _ = await asyncio.wait([first, second], timeout=0.2)
+        assert not done
+        if stored:
+            slow.fate.set_result(None)
+            assert (await first).outcome == {"totals": {"a": 0}}
+            with pytest.raises(Refused):
+                await second
+            assert here.committer.requests == 2, "what was refused was not sent either"
+        else:
+            slow.fate.set_exception(StoreUnavailable("the connection broke"))
+            with pytest.raises(StoreUnavailable):
+                await first
+            assert (await second).outcome == {"totals": {"a": 0}}
+
+
+async def test_what_was_decided_on_an_append_that_failed_is_decided_again(database: Database) -> None:
+    async with opened(database.app) as (store, pool):
+        here, elsewhere = Counters(slow := SlowOnce(pool)), Counters(store)
+        await here.move("fund", {"a": 10})
+        slow.holds = True
+        tasks = [asyncio.create_task(here.move(f"c{n}", {"a": -1, f"b-{n}": 1})) for n in range(5)]
+        await slow.held.wait()
+        await elsewhere.move("taken", {"a": -7})
+        slow.fate.set_result(None)
+        results: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
+        left = sorted(handled.outcome["totals"]["a"] for handled in results if not isinstance(handled, Refused))
+        assert left == [0, 1, 2]
+        assert here.committer.requests == 1 + 5 + 3, "none was decided on what had failed already"
+        assert (await elsewhere.aggregates.state("a"))[0].total == 0
+        assert not len(here.aggregates._under_way)
+    assert await found_wrong(database.reader) == set()
 
 
 async def test_cancelled_commands_leave_no_lock_and_no_half_effect(store: EventStore) -> None:
@@ -203,6 +292,7 @@ async def test_cancelled_commands_leave_no_lock_and_no_half_effect(store: EventS
         moved = [(await here.aggregates.state(f"b-{n}"))[0].total for n in range(6)]
     assert total.total + sum(moved) == 1000
     assert not here.aggregates._locks._locks
+    assert not len(here.aggregates._under_way)
 
 
 async def test_snapshots_shorten_loading_and_are_ignored_when_their_meaning_changed(store: EventStore) -> None:
