@@ -17,7 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.batch_items import BatchItemTable
-from activities.batches import BatchActivities
+from activities.batches import BatchActivities, batch_queue
 from activities.breaker import Breaker
 from activities.fraud import FraudActivities
 from activities.payments import PaymentActivities
@@ -132,7 +132,7 @@ def make_worker(
             trading.bust_trade,
             standing_orders.make_run,
             standing_orders.follow_order,
-            batches.advance_batch,
+            batches.advance_batch,  # where a batch of before it had a queue of its own has scheduled it
             batches.hand_over_items,
             batches.pause_batch,
             batches.resume_batch,
@@ -144,6 +144,19 @@ def make_worker(
         build_id=build_id(),
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.workflow_task_timeout_s),
+        graceful_shutdown_timeout=timedelta(seconds=10),
+    )
+
+
+def make_batch_worker(client: Client, books: Books, settings: Settings) -> Worker:
+    """The stretches of batches, beside a `make_worker`."""
+    table = BatchItemTable(books.pool)
+    batches = BatchActivities(client, books.ledger, books.store, books.bulk, table, settings)
+    return Worker(
+        client,
+        task_queue=batch_queue(settings.task_queue),
+        activities=[batches.advance_batch],
+        build_id=build_id(),
         graceful_shutdown_timeout=timedelta(seconds=10),
     )
 
@@ -164,6 +177,7 @@ async def main(settings: Settings) -> None:
         open_books(settings, "tidemark-worker") as books,
         rail_client() as http,
         make_worker(client, books, http, settings, guards=guards),
+        make_batch_worker(client, books, settings),
     ):
         if settings.ready_file:
             Path(settings.ready_file).touch()

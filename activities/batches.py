@@ -54,6 +54,13 @@ class Stretch(BaseModel):
     version: int = 0
 
 
+def batch_queue(task_queue: str) -> str:
+    """Where the stretches of batches wait. A stretch takes a second of a core and remembers thousands of accounts:
+    it is for workers, and not for an API that answers people, though that takes up other work.
+    """
+    return f"{task_queue}-batches"
+
+
 class BatchActivities:
     """Bound to a process's ledger, store and Temporal client in worker.py."""
 

@@ -15,6 +15,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
+from activities.batches import batch_queue
 from activities.ledger import Ledger
 from commands.running import no_such_workflow
 from domain.batch import FINAL as BATCH_OVER
@@ -61,10 +62,7 @@ class Histories:
             await asyncio.sleep(SETTLE_S)
             findings = await self._look([finding.where for finding in findings])
         findings += [finding async for finding in self._lost()]
-        if suspects and not await self._polled():
-            findings.append(
-                Finding("no_worker", self.task_queue, "no worker asks for the work of this task queue")
-            )
+        findings += [finding async for finding in self._idle(suspects)]
         return len(suspects), findings
 
     async def _running(self) -> set[str]:
@@ -142,11 +140,20 @@ class Histories:
                 message = "its workflow is completed, but the log has no event of it"
                 yield Finding("order_without_events", workflow_id, message)
 
-    async def _polled(self) -> bool:
+    async def _idle(self, suspects: set[str]) -> AsyncIterator[Finding]:
+        """Task queues on which something may wait, and for which nobody asks."""
+        queues = {}
+        if suspects:
+            queues[self.task_queue] = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+        if any(kind_of(name) == BATCH for name in suspects):
+            queues[batch_queue(self.task_queue)] = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+        for queue, kind in queues.items():
+            if not await self._polled(queue, kind):
+                yield Finding("no_worker", queue, "no worker asks for the work of this task queue")
+
+    async def _polled(self, queue: str, kind: TaskQueueType.ValueType) -> bool:
         asked = DescribeTaskQueueRequest(
-            namespace=self.client.namespace,
-            task_queue=TaskQueue(name=self.task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            namespace=self.client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
         )
         pollers = (await self.client.workflow_service.describe_task_queue(asked)).pollers
         since = datetime.now(UTC) - POLLED_WITHIN

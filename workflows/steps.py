@@ -37,13 +37,14 @@ async def ledger_step(
     )
 
 
-def stretch(summary: str) -> workflow.ActivityConfig:
+def stretch(summary: str, task_queue: str | None = None) -> workflow.ActivityConfig:
     """A second or so of a batch's way: a remote step, so that what is asked is heard between two of them.
 
     It beats after each chunk; a worker that died is noticed as soon as one that died within a workflow task.
     """
     return workflow.ActivityConfig(
         summary=summary,
+        task_queue=task_queue,
         start_to_close_timeout=timedelta(minutes=5),
         heartbeat_timeout=workflow.info().task_timeout,
         retry_policy=_LEDGER_RETRY,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from activities.batches import BatchActivities, Stretch
+from activities.batches import BatchActivities, Stretch, batch_queue
 from activities.steps import BatchOrder, BatchStep, CancelWish, PauseWish, ResumeWish, Wish
 from domain.batch import BatchStatus
 from workflows.life import TEMPORAL_CANCEL, Life
@@ -86,7 +86,7 @@ class BatchTransferWorkflow:
         came: Stretch = await workflow.execute_activity_method(
             BatchActivities.advance_batch,
             args=[order, self._known],
-            **stretch("settle, release or undo items"),
+            **stretch("settle, release or undo items", batch_queue(workflow.info().task_queue)),
         )
         if came.noted_after is not None:
             await workflow.execute_activity_method(

@@ -22,7 +22,7 @@ from tests.e2e.rail import rail_gateway
 from tests.e2e.system import System, eur, system
 from tests.fixtures.operating import Operator
 from tests.fixtures.stack import TemporalAddress
-from worker import make_worker
+from worker import make_batch_worker, make_worker
 
 CHUNK = {"TIDEMARK_BATCH_CHUNK": "10"}
 
@@ -241,6 +241,7 @@ async def test_a_batch_whose_workflow_was_terminated_is_found_and_goes_on(idle: 
     assert await operator.found() == [
         ("workflow_missing", f"batch-{run}"),
         ("no_worker", idle.settings.task_queue),
+        ("no_worker", f"{idle.settings.task_queue}-batches"),
     ]
     await operator.repair()
     async with idle.worker() as worker:
@@ -263,6 +264,18 @@ async def test_items_to_another_bank_have_sagas_of_their_own(idle: System, run: 
     await must_add_up(idle)
 
 
+async def test_the_worker_of_an_api_leaves_stretches_to_others(idle: System, run: str) -> None:
+    names = await ring(idle, run)
+    await submit(idle, run, around(names, 12))
+    operator = Operator(idle)
+    await operator.take_in()
+    async with rail_client() as http, make_worker(idle.client, idle.books, http, idle.settings):
+        assert await operator.found() == [("no_worker", f"{idle.settings.task_queue}-batches")]
+        async with make_batch_worker(idle.client, idle.books, idle.settings):
+            assert (await idle.batches.resting(run)).completed == 12
+    await must_add_up(idle)
+
+
 async def test_a_long_batch_goes_on_in_a_fresh_history(
     idle: System, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,9 +283,11 @@ async def test_a_long_batch_goes_on_in_a_fresh_history(
     monkeypatch.setattr(workflow.Info, "is_continue_as_new_suggested", lambda _info: True)
     await ring(idle, run, 2, "20500.00")
     await submit(idle, run, [("0", "1", "20000.00"), *around(["0", "1"], 3000, "0.01")])
+    settings = idle.settings.model_copy(update={"batch_chunk": 10})
     async with (
         rail_client() as http,
-        make_worker(idle.client, idle.books, http, idle.settings.model_copy(update={"batch_chunk": 10})),
+        make_worker(idle.client, idle.books, http, settings),
+        make_batch_worker(idle.client, idle.books, settings),
     ):
         handle = idle.client.get_workflow_handle(f"batch-{run}")
         first = (await handle.describe()).run_id
