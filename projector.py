@@ -49,7 +49,7 @@ async def main(settings: Settings) -> None:
     connect = connector(url)
     async with pool, Tail(url, "tidemark-projector-tail") as tail, asyncio.TaskGroup() as tasks:
         runner = Runner(list(VIEWS.values()), connect, EventStore(pool), tail.wait)
-        tasks.create_task(Sequencer(url).run(stop), name="sequencer")
+        tasks.create_task(Sequencer(url, heard=tail.hear).run(stop), name="sequencer")
         tasks.create_task(runner.run(stop), name="projections")
         tasks.create_task(_say_ready(settings, runner, stop), name="ready")
         if settings.metrics_port is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 import psycopg
 
@@ -29,11 +30,20 @@ _log = logging.getLogger(__name__)
 
 
 class Sequencer:
-    """Run one per projector process. The URL's role needs to be tidemark_projector's, or an owner's."""
+    """Run one per projector process. The URL's role needs to be tidemark_projector's, or an owner's.
 
-    def __init__(self, url: str, application_name: str = "tidemark-sequencer") -> None:
+    `heard` is told where the log ends after each batch: to who is in this process that is sooner than NOTIFY.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        application_name: str = "tidemark-sequencer",
+        heard: Callable[[int], None] = lambda _head: None,
+    ) -> None:
         self._url = url
         self._application_name = application_name
+        self._heard = heard
         self._leads = False
 
     @property
@@ -72,7 +82,9 @@ class Sequencer:
             if loop.time() >= partitions_due:
                 await _ensure_partitions(connection)
                 partitions_due = loop.time() + PARTITIONS_EVERY_S
-            appends = await sequence_once(connection)
+            appends, head = await _number(connection, BATCH_APPENDS)
+            if appends:
+                self._heard(head)
             if appends >= BATCH_APPENDS:
                 continue
             pause_s = BUSY_POLL_S if appends else min(IDLE_POLL_S, pause_s * 1.2)
@@ -81,9 +93,16 @@ class Sequencer:
 
 async def sequence_once(connection: Connection, limit: int = BATCH_APPENDS) -> int:
     """Number up to `limit` appends that have committed; how many it were. Commits (or joins the transaction)."""
+    appends, _ = await _number(connection, limit)
+    return appends
+
+
+async def _number(connection: Connection, limit: int) -> tuple[int, int]:
+    """How many appends were numbered, and where the numbered log ends."""
     row = await (await connection.execute(queries.SEQUENCE, {"limit": limit})).fetchone()
     assert row is not None
-    return int(row[0])
+    appends, _, head = row
+    return appends, head
 
 
 async def _leads(connection: Connection) -> bool:

@@ -52,6 +52,10 @@ class Tail:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._moved.wait(), min(timeout_s, POLL_S))
 
+    def hear(self, head: int) -> None:
+        """The numbered log goes as far as `head`, if not further: whoever waits for that goes on."""
+        self._moved_to(max(head, self._head))
+
     async def _follow(self) -> None:
         attempt = 0
         while True:
@@ -72,7 +76,7 @@ class Tail:
 
     async def _listen(self, connection: Connection) -> None:
         async for notification in connection.notifies():
-            self._moved_to(int(notification.payload))
+            self.hear(int(notification.payload))
         raise psycopg.OperationalError("the connection ended")
 
     def _moved_to(self, head: int) -> None:

@@ -303,6 +303,26 @@ async def test_tail_wakes_within_moments_of_an_append(database: Database) -> Non
         assert sorted(late_ms)[5] < 300, late_ms
 
 
+async def test_who_numbers_tells_its_own_process_and_nothing_moves_back(database: Database) -> None:
+    stop, tail, heads = asyncio.Event(), Tail(database.reader), []
+
+    def heard(head: int) -> None:
+        heads.append(head)
+        tail.hear(head)
+
+    async with opened(database.app) as (store, _):
+        sequencing = asyncio.create_task(Sequencer(database.projector, heard=heard).run(stop))
+        waiting = asyncio.create_task(tail.wait(1, 30))  # it listens to nobody else
+        await stored(store, "c1", write("a-1", event(), event()))
+        started = time.monotonic()
+        await waiting
+        assert time.monotonic() - started < 0.9, "a poll, not a wake-up"
+        tail.hear(1)  # a notification that was on its way
+        assert (tail.head, heads) == (2, [2])
+        stop.set()
+        await sequencing
+
+
 async def test_tail_polls_when_no_wake_up_comes(database: Database) -> None:
     async with Tail(database.reader) as tail:
         await tail.wait(0, 5)  # having just connected it may have missed something, and says so
