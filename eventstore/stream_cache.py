@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -58,21 +58,29 @@ class StreamLocks:
     @asynccontextmanager
     async def hold(self, streams: Iterable[str]) -> AsyncIterator[None]:
         """Hold the locks of all the streams. Everybody takes them in sorted order, so nobody waits in a circle."""
-        async with AsyncExitStack() as held:
+        held: list[str] = []
+        try:
             for stream in sorted(set(streams)):
-                await held.enter_async_context(self._one(stream))
+                await self._take(stream)
+                held.append(stream)
             yield
+        finally:
+            for stream in reversed(held):
+                self._locks[stream][0].release()
+                self._leave(stream)
 
-    @asynccontextmanager
-    async def _one(self, stream: str) -> AsyncIterator[None]:
-        lock, users = self._locks.get(stream, (asyncio.Lock(), 0))
+    async def _take(self, stream: str) -> None:
+        lock, users = self._locks.get(stream) or (asyncio.Lock(), 0)
         self._locks[stream] = (lock, users + 1)
         try:
-            async with lock:
-                yield
-        finally:
-            _, users = self._locks[stream]
-            if users == 1:
-                del self._locks[stream]
-            else:
-                self._locks[stream] = (lock, users - 1)
+            await lock.acquire()
+        except asyncio.CancelledError:
+            self._leave(stream)
+            raise
+
+    def _leave(self, stream: str) -> None:
+        lock, users = self._locks[stream]
+        if users == 1:
+            del self._locks[stream]
+        else:
+            self._locks[stream] = (lock, users - 1)

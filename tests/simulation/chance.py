@@ -61,6 +61,8 @@ class Chance:
 
     def strikes(self, what: str, probability: float) -> bool:
         """Whether a fault happens here. Such a fault is an element: shrinking may take it away."""
+        if not probability:
+            return False
         hit = self.fraction(what) < probability
         return hit and self.happens(f"{what}#{self._draws[what].number}")
 

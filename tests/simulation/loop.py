@@ -99,6 +99,7 @@ class Nap:
         return True
 
     def result(self) -> None:
+        del self._timer  # which holds on to this, and there are hundreds of them in a run
         if self._cancelled:
             raise asyncio.CancelledError
 
@@ -164,6 +165,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         finally:
             self._cancel_all()
             asyncio._set_running_loop(None)
+            self._tasks.clear()
+            self._timers.clear()
 
     def _until(self, task: asyncio.Task[Any]) -> None:
         """Whatever a callback raises, or a task of a process, ends it."""
@@ -224,7 +227,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> Handle:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        return self._timer(self._now + delay, callback, args, context)
 
     def call_at(
         self,
@@ -232,6 +235,11 @@ class SimLoop(asyncio.AbstractEventLoop):
         callback: Callable[[Unpack[Ts]], object],
         *args: *Ts,
         context: Context | None = None,
+    ) -> Handle:
+        return self._timer(when, callback, args, context)
+
+    def _timer(
+        self, when: float, callback: Callable[..., object], args: Sequence[Any], context: Context | None
     ) -> Handle:
         timer = Handle(when, callback, args, self, copy_context() if context is None else context)
         self._number += 1

@@ -11,8 +11,7 @@ Who waits at a statement waits in simulated time. A process that was killed reac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,9 +95,14 @@ class Pool:
         self._postgres = postgres
         self._process = process
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Pool]:
-        yield self
+    def connection(self) -> Pool:
+        return self
+
+    async def __aenter__(self) -> Pool:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        """It is there for whoever comes next."""
 
     def cursor(self, binary: bool = False) -> Cursor:
         return Cursor(lambda sql, parameters: self._postgres.ask(self._process, sql, parameters))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,9 +87,8 @@ class Session:
         if self.ended:
             raise psycopg.OperationalError("simulated: the server has ended this session")
 
-    @asynccontextmanager
-    async def pipeline(self) -> AsyncIterator[None]:
-        yield
+    def pipeline(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -120,15 +119,24 @@ class Bell:
         self._waiting: list[asyncio.Future[None]] = []
 
     async def wait(self, timeout_s: float) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
         self._waiting.append(future)
-        await asyncio.wait([future], timeout=timeout_s)
+        timer = loop.call_later(timeout_s, _wake, future)
+        try:
+            await future
+        finally:
+            timer.cancel()
 
     def ring(self) -> None:
         waiting, self._waiting = self._waiting, []
         for future in waiting:
-            if not future.done():
-                future.set_result(None)
+            _wake(future)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class ViewDatabase:

@@ -37,6 +37,7 @@ from tests.simulation.temporal import CONVERTER, TASK_TIMEOUT_S, Activation, Exe
 from worker import WORKFLOWS
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_EPOCH_NS = int(EPOCH.timestamp()) * 10**9
 HEARTBEAT_S = TASK_TIMEOUT_S * 0.8
 _DEFINITIONS = {workflow._Definition.must_from_class(cls).name: cls for cls in WORKFLOWS}
 
@@ -83,7 +84,8 @@ class Worker:
         self._chance = chance
         self.process = process
         self._server = server
-        self._activities = {activity._Definition.must_from_callable(fn).name: fn for fn in activities}
+        definitions = map(activity._Definition.must_from_callable, activities)
+        self._activities = {definition.name: definition for definition in definitions}
         self.mishaps = mishaps
         self._tell = tell
         self._cache: dict[Execution, _Cached] = {}
@@ -228,11 +230,10 @@ class Worker:
             await asyncio.sleep(pause.total_seconds())
 
     async def _call(self, activity_type: str, arguments: Any, name: str) -> Any:
-        fn = self._activities[activity_type]
-        hints = activity._Definition.must_from_callable(fn).arg_types
+        definition = self._activities[activity_type]
 
         async def once() -> Any:
-            return await fn(*CONVERTER.from_payloads(list(arguments), hints))
+            return await definition.fn(*CONVERTER.from_payloads(list(arguments), definition.arg_types))
 
         if self._chance.strikes(f"twice@{name}", self.mishaps.twice):
             delay_s = self._chance.between(f"again@{name}", 0.0, 2.0)
@@ -301,7 +302,7 @@ def _commands(
 ) -> list[WorkflowCommand]:
     """One activation. The instance is an event loop and leaves none behind as the running one: ours goes on."""
     activation = WorkflowActivation(run_id="run", is_replaying=replaying, jobs=jobs)
-    activation.timestamp.FromDatetime(EPOCH + timedelta(seconds=at))
+    activation.timestamp.FromNanoseconds(_EPOCH_NS + int(at * 1e6) * 1000)
     ours = asyncio._get_running_loop()
     try:
         completion = instance.activate(activation)

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
@@ -55,6 +55,13 @@ SETTINGS = Settings(
 STORMY = Weather(lost_before=0.01, lost_after=0.02, deadlock=0.01, slowest_s=0.01)
 MISHAPS = Mishaps(twice=0.08, forgotten=0.04)
 
+_KINDS = (PaymentActivities, TransferActivities, FraudActivities)
+_ACTIVITIES = {
+    kind: [name for name in dir(kind) if hasattr(getattr(kind, name), "__temporal_activity_definition")]
+    for kind in (*_KINDS, RailActivities)
+}
+"""The names of their methods that are activities."""
+
 
 @dataclass(frozen=True)
 class Books:
@@ -77,6 +84,7 @@ class World:
         self.views = ViewDatabase(self.postgres, self.log)
         self.temporal = Temporal(loop, chance, self.tell)
         self.rail = Rail(loop, chance)
+        self._rail_activities = RailActivities(httpx.AsyncClient(transport=self.rail, trust_env=False), SETTINGS)
         self.projectors: list[Process] = []
         self._started = 0
         self.orders: dict[str, Any] = {}
@@ -108,15 +116,8 @@ class World:
         self._started += 1
         process = Process(f"worker-{self._started}")
         ledger = self.books(process).ledger
-        kinds = (PaymentActivities, TransferActivities, FraudActivities)
-        owners: list[object] = [kind(ledger, SETTINGS) for kind in kinds]
-        rail = RailActivities(httpx.AsyncClient(transport=self.rail, trust_env=False), SETTINGS)
-        acts = [
-            getattr(owner, name)
-            for owner in (*owners, rail)
-            for name in dir(owner)
-            if hasattr(getattr(owner, name), "__temporal_activity_definition")
-        ]
+        owners = [self._rail_activities, *(kind(ledger, SETTINGS) for kind in _KINDS)]
+        acts = [getattr(owner, name) for owner in owners for name in _ACTIVITIES[type(owner)]]
         worker = Worker(self.loop, self.chance, process, self.temporal, acts, MISHAPS, self.tell)
         self.temporal.workers.append(worker)
         self.tell(f"{process} started")
@@ -188,7 +189,8 @@ def clocks(loop: SimLoop, seed: int, world: World) -> Iterator[None]:
     class Now(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return (EPOCH + timedelta(seconds=loop.time())).astimezone(tz)
+            assert tz is UTC
+            return EPOCH + timedelta(seconds=loop.time())
 
     async def connect(_url: str, _name: str) -> Session:
         process = PROCESS.get()
