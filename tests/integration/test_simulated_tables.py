@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,8 @@ def random_request(pick: random.Random, ends: dict[str, tuple[int, bytes]]) -> A
 
 async def test_the_log_in_memory_answers_as_postgres_does(database_url: str) -> None:
     tables = LogTables(lambda _rows: None)
-    postgres = Postgres(Chance(1), Weather(slowest_s=0.0002), lambda sql, given: tables.statements[sql](given))
+    weather = Weather(slowest_s=0.0002)
+    postgres = Postgres(Chance(1), weather, lambda sql, given: tables.statements[sql](given), asyncio.sleep)
     ours = EventStore(cast("Any", Pool(postgres, Process("test"))))
     pick, ends = random.Random(1), dict[str, tuple[int, bytes]]()
     kinds = set()

@@ -6,6 +6,7 @@ from which one fault is taken away goes on as before wherever it can, which is w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 from struct import Struct
@@ -13,19 +14,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_AT_ONCE = 4
-"""Draws that one digest gives. Many purposes have but one draw."""
-_NUMBERS = Struct(f"<{_AT_ONCE}Q").unpack
-
-
-class _Draws:
-    """Those of one purpose: how many there were, and a few that are to come."""
-
-    __slots__ = ("coming", "number")
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.coming: list[float] = []
+_AT_ONCE = 16
+"""Draws that one digest gives, of 32 bits each."""
+_NUMBERS = Struct(f"<{_AT_ONCE}I").unpack
 
 
 class Chance:
@@ -34,20 +25,23 @@ class Chance:
     def __init__(self, seed: int, kept: frozenset[str] | None = None) -> None:
         self._seed = str(seed).encode()
         self._kept = kept
-        self._draws: dict[str, _Draws] = {}
+        self._digests: Counter[str] = Counter()
+        self._coming: dict[str, list[int]] = {}
         self.met: list[str] = []
 
     def fraction(self, what: str) -> float:
         """From 0 to below 1, evenly."""
-        draws = self._draws.get(what)
-        if draws is None:
-            draws = self._draws[what] = _Draws()
-        if not draws.coming:
-            key = f"{what}#{draws.number}".encode()
-            digest = blake2b(key, digest_size=8 * _AT_ONCE, key=self._seed).digest()
-            draws.coming = [(number >> 11) * 2.0**-53 for number in _NUMBERS(digest)]
-        draws.number += 1
-        return draws.coming.pop()
+        coming = self._coming.get(what) or self._more(what)
+        return coming.pop() * 2.0**-32
+
+    def _more(self, what: str) -> list[int]:
+        digest = blake2b(f"{what}#{self._digests[what]}".encode(), key=self._seed).digest()
+        self._digests[what] += 1
+        coming = self._coming[what] = list(_NUMBERS(digest))
+        return coming
+
+    def _drawn(self, what: str) -> int:
+        return self._digests[what] * _AT_ONCE - len(self._coming[what])
 
     def between(self, what: str, least: float, most: float) -> float:
         return least + (most - least) * self.fraction(what)
@@ -64,7 +58,7 @@ class Chance:
         if not probability:
             return False
         hit = self.fraction(what) < probability
-        return hit and self.happens(f"{what}#{self._draws[what].number}")
+        return hit and self.happens(f"{what}#{self._drawn(what)}")
 
     def happens(self, element: str) -> bool:
         """Whether an element that the seed calls for happens in this run."""

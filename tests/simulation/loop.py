@@ -43,6 +43,7 @@ class Handle(asyncio.TimerHandle):
     """What is to run in which context, soon or at a time. The base class's own set-up is most of what it costs."""
 
     __slots__ = ()
+    _when: float
     _callback: Callable[..., object]
     _args: Sequence[Any]
     _context: Context
@@ -61,45 +62,38 @@ class Handle(asyncio.TimerHandle):
         self._source_traceback = None
 
 
-class Nap:
-    """`await Nap(loop, seconds)`: asyncio.sleep in half the steps, since the timer itself wakes the task.
+class Nap(Handle):
+    """`await loop.nap(seconds)`: asyncio.sleep in half the steps, since the timer itself wakes the task.
 
-    As much of a future as a task asks for. Exactly one task waits for it.
+    A timer, and as much of a future as a task asks for. Exactly one task waits for it.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_loop", "_seconds", "_timer", "_wake")
-    _timer: asyncio.TimerHandle
-    _wake: Callable[[Nap], object]
-    _context: Context
+    __slots__ = ("_asyncio_future_blocking",)
+    _loop: SimLoop
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    def __init__(self, loop: SimLoop, seconds: float) -> None:
         self._loop = loop
-        self._seconds = seconds
+        self._when = loop._now + seconds
         self._cancelled = False
-        self._asyncio_future_blocking = False
+        self._asyncio_future_blocking = True
 
     def __await__(self) -> Generator[Any, None, None]:
-        self._asyncio_future_blocking = True
         yield self
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
-
     def add_done_callback(self, wake: Callable[[Nap], object], *, context: Context) -> None:
-        self._wake, self._context = wake, context
-        self._timer = self._loop.call_later(self._seconds, wake, self, context=context)
+        self._callback, self._args, self._context = wake, (self,), context
+        self._loop.push(self)
 
-    def cancel(self, msg: object = None) -> bool:
+    def cancel(self, msg: object = None) -> bool:  # type: ignore[override]
         """Because the task is: it is woken now."""
         if self._cancelled:
             return False
         self._cancelled = True
-        self._timer.cancel()
-        self._loop.call_soon(self._wake, self, context=self._context)
+        self._loop.call_soon(self._callback, self, context=self._context)
         return True
 
     def result(self) -> None:
-        del self._timer  # which holds on to this, and there are hundreds of them in a run
+        self._args = ()  # or it would be kept by itself
         if self._cancelled:
             raise asyncio.CancelledError
 
@@ -242,9 +236,16 @@ class SimLoop(asyncio.AbstractEventLoop):
         self, when: float, callback: Callable[..., object], args: Sequence[Any], context: Context | None
     ) -> Handle:
         timer = Handle(when, callback, args, self, copy_context() if context is None else context)
-        self._number += 1
-        heapq.heappush(self._timers, (when, self._number, timer))
+        self.push(timer)
         return timer
+
+    def push(self, timer: Handle) -> None:
+        self._number += 1
+        heapq.heappush(self._timers, (timer._when, self._number, timer))
+
+    def nap(self, seconds: float) -> Nap:
+        """To be awaited at once."""
+        return Nap(self, seconds)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """It is thrown away when its time comes."""

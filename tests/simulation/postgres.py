@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from tests.simulation.chance import Chance
-from tests.simulation.loop import Killed, Nap, Process
+from tests.simulation.loop import Killed, Process
 
 Row = tuple[Any, ...]
 Answer = Callable[[str, Any], list[Row]]
@@ -38,7 +38,10 @@ class Weather:
 class Postgres:
     """One server. `outages` are (from, to) in seconds of the loop's time."""
 
-    def __init__(self, chance: Chance, weather: Weather, answer: Answer) -> None:
+    def __init__(
+        self, chance: Chance, weather: Weather, answer: Answer, nap: Callable[[float], Awaitable[None]]
+    ) -> None:
+        self._nap = nap
         self.chance = chance
         self.weather = weather
         self.answer = answer
@@ -60,13 +63,12 @@ class Postgres:
 
     async def trip(self, process: Process) -> None:
         """The way there, or back. Raises where the server cannot be reached."""
-        loop = asyncio.get_running_loop()
-        await Nap(loop, self.chance.between(f"trip@{process.name}", 0.0001, self.weather.slowest_s))
+        await self._nap(self.chance.between(f"trip@{process.name}", 0.0001, self.weather.slowest_s))
         if not process.alive:
             raise Killed(process.name)
-        now = loop.time()
-        for since, until in self.outages:
-            if since <= now < until:
+        if self.outages:
+            now = asyncio.get_running_loop().time()
+            if any(since <= now < until for since, until in self.outages):
                 raise psycopg.OperationalError("simulated: the server is away")
 
 

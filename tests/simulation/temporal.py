@@ -34,7 +34,7 @@ from temporalio.bridge.proto.workflow_commands import (
     StartChildWorkflowExecution,
     WorkflowCommand,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 
 from tests.simulation.chance import Chance
 from tests.simulation.loop import SimLoop
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from tests.simulation.worker import Worker
 
 TASK_TIMEOUT_S = 10.0
-CONVERTER = pydantic_data_converter.payload_converter
+CONVERTER = PydanticPayloadConverter()
+"""pydantic_data_converter's, without a look for types that convert themselves: there are none among ours."""
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,7 @@ class Worker:
         self._chance = chance
         self.process = process
         self._server = server
-        definitions = map(activity._Definition.must_from_callable, activities)
-        self._activities = {definition.name: definition for definition in definitions}
+        self._activities = {_definition(act).name: act for act in activities}
         self.mishaps = mishaps
         self._tell = tell
         self._cache: dict[Execution, _Cached] = {}
@@ -230,10 +229,10 @@ class Worker:
             await asyncio.sleep(pause.total_seconds())
 
     async def _call(self, activity_type: str, arguments: Any, name: str) -> Any:
-        definition = self._activities[activity_type]
+        act = self._activities[activity_type]
 
         async def once() -> Any:
-            return await definition.fn(*CONVERTER.from_payloads(list(arguments), definition.arg_types))
+            return await act(*CONVERTER.from_payloads(list(arguments), _definition(act).arg_types))
 
         if self._chance.strikes(f"twice@{name}", self.mishaps.twice):
             delay_s = self._chance.between(f"again@{name}", 0.0, 2.0)
@@ -251,6 +250,12 @@ class Worker:
         if self.process.alive:
             done = ResolveActivity(seq=scheduled.seq, result=_succeeded(result))
             self._loop.call_soon(self._server.remote_done, execution, scheduled.seq, attempt, done)
+
+
+def _definition(act: Callable[..., Any]) -> activity._Definition:
+    """The decorator's own; `must_from_callable` makes another one of it for each bound method."""
+    found: activity._Definition = getattr(act, "__temporal_activity_definition")
+    return found
 
 
 async def _late(again: Coroutine[Any, Any, Any], delay_s: float) -> None:

@@ -80,7 +80,7 @@ class World:
         self.trace: list[str] = []
         self.auditor = Auditor()
         self.log = LogTables(self._appended)
-        self.postgres = Postgres(chance, STORMY, lambda sql, given: self.log.statements[sql](given))
+        self.postgres = Postgres(chance, STORMY, lambda sql, given: self.log.statements[sql](given), loop.nap)
         self.views = ViewDatabase(self.postgres, self.log)
         self.temporal = Temporal(loop, chance, self.tell)
         self.rail = Rail(loop, chance)
