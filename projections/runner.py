@@ -1,7 +1,7 @@
 """The engine: follows the log for one group of views, as leader or as hot standby.
 
 One read of the log feeds all views, one transaction commits them all. Where that fails each view goes on alone, so
-that a view in trouble is late by itself. While one batch commits, the next is read and folded.
+that a view in trouble is late by itself. While a batch commits, the next is folded and the one after that is read.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from projections.connecting import Connect, leader_lock, rebuild_lock, try_lock
 from projections.decoding import Dealer, Work, prepare
 from projections.errors import CheckpointMoved, Fault, RebuildRunning, fault_of
 from projections.model import Log, Record, Track, View
+from projections.reading import ReadAhead
 from projections.rebuild import live_build, rebuild
 from projections.writing import Connection, commit, work_off
 
@@ -170,11 +171,12 @@ class Runner:
     async def _follow(self, connection: Connection, tracks: list[Track], stop: asyncio.Event) -> None:
         committing: asyncio.Task[None] | None = None
         planned = {track.build: track.position for track in tracks}
+        log = ReadAhead(self._source, self._settings.batch)
         try:
             while not stop.is_set():
                 healthy = [track for track in tracks if not track.failures]
                 since = min((planned[track.build] for track in healthy), default=0)
-                records = await self._source.follow(since, self._settings.batch) if healthy else []
+                records = await log.after(since) if healthy else []
                 works, failing = self._prepare(healthy, planned, records)
                 if committing is not None:
                     await committing
@@ -196,6 +198,7 @@ class Runner:
                         await self._still_there(connection)
                         await self._rest(tracks, stop)
         finally:
+            await log.close()
             if committing is not None:
                 with suppress(Exception):
                     await committing
