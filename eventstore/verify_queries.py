@@ -49,6 +49,10 @@ SELECT 'append ' || u.append_id, u.events, count(e.id) FROM unsequenced u
 LEFT JOIN events e ON e.id >= u.append_id << 16 AND e.id < (u.append_id + 1) << 16
 GROUP BY u.append_id HAVING u.events <> count(e.id) ORDER BY u.append_id LIMIT %(limit)s
 """
+_APPENDS_FORGOTTEN: Final = """
+SELECT 'append ' || u.append_id, u.events FROM unsequenced u JOIN log_head h ON u.append_id <= h.floor
+WHERE NOT (h.gaps + h.old_gaps) @> u.append_id ORDER BY u.append_id LIMIT %(limit)s
+"""
 _STREAMS_WITHOUT_EVENTS: Final = """
 SELECT s.stream, s.version FROM streams s
 WHERE NOT EXISTS (SELECT FROM events e WHERE e.stream = s.stream) ORDER BY s.stream LIMIT %(limit)s
@@ -65,6 +69,7 @@ CHECKS: Final = (
     ("position_without_event", _POSITIONS_WITHOUT_EVENT, "points to event {0}, which is not there"),
     ("head_differs", _HEAD_DIFFERS, "is the head, but the last position is {0}"),
     ("unsequenced_differs", _UNSEQUENCED_DIFFERS, "says it waits with {0} events and has {1}"),
+    ("append_forgotten", _APPENDS_FORGOTTEN, "waits with {0} events, and nothing looks for it there"),
     ("stream_without_events", _STREAMS_WITHOUT_EVENTS, "its row says version {0}"),
     ("command_without_events", _COMMANDS_WITHOUT_EVENTS, "append {0} has no event"),
 )

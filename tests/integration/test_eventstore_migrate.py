@@ -20,7 +20,7 @@ from eventstore.errors import StoreUnavailable, UnsafeSettings
 from eventstore.migrate import migrate
 from tests.fixtures.database import Database
 
-NEWEST = "0003"
+NEWEST = "0004"
 
 
 ROOT = Path(__file__).resolve().parents[2]

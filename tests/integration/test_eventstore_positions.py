@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
 
+import migrations
 from eventstore import queries
 from eventstore.connect import connect
 from eventstore.events import Appended, RecordedEvent
@@ -144,6 +146,58 @@ async def test_an_append_that_commits_after_its_gap_grew_old_is_still_found(data
         assert await _gaps(database) == ("{}", "{}")
         await holder.close()
         await sequencer.close()
+
+
+async def test_an_open_append_younger_than_one_with_a_later_id_is_still_found(database: Database) -> None:
+    """The one with the later id began first and ended first: no snapshot's xmax is past the one still open."""
+    async with opened(database.app) as (store, _):
+        sequencer = await connect(database.projector, "sequencer")
+        early, late = await connect(database.app, "early"), await connect(database.app, "late")
+        async with late.transaction():
+            async with early.transaction():
+                await early.execute("SELECT pg_current_xact_id()")
+                await store.append_on(late, [request("held", write("held", event()))])
+                await store.append_on(early, [request("c1", write("s1", event()))])
+            assert [await sequence_once(sequencer) for _ in range(4)] == [1, 0, 0, 0]
+            assert await _gaps(database) != ("{}", "{}")
+        assert await sequence_once(sequencer) == 1
+        assert [e.stream for e in await store.read(0, 5)] == ["s1", "held"]
+        for connection in (sequencer, early, late):
+            await connection.close()
+
+
+async def test_gaps_found_in_a_transaction_do_not_grow_old_in_it(database: Database) -> None:
+    async with opened(database.app) as (store, _):
+        sequencer, late = await connect(database.projector, "sequencer"), await connect(database.app, "late")
+        async with late.transaction():
+            async with sequencer.transaction():
+                await sequencer.execute("SELECT pg_current_xact_id()")
+                await store.append_on(late, [request("held", write("held", event()))])
+                await stored(store, "c1", write("s1", event()))
+                assert [await sequence_once(sequencer) for _ in range(3)] == [1, 0, 0]
+            assert [await sequence_once(sequencer) for _ in range(3)] == [0, 0, 0]
+        assert await sequence_once(sequencer) == 1
+        await sequencer.close()
+        await late.close()
+
+
+async def test_the_migration_finds_what_was_forgotten(database: Database) -> None:
+    healing = Path(migrations.__file__).with_name("sql") / "0004" / "20_forgotten.sql"
+    async with opened(database.app) as (store, _):
+        sequencer, late = await connect(database.projector, "sequencer"), await connect(database.app, "late")
+        async with late.transaction():
+            await store.append_on(late, [request("held", write("held", event()))])
+            await stored(store, "c1", write("s1", event()))
+            assert await sequence_once(sequencer) == 1
+        async with await psycopg.AsyncConnection.connect(database.admin) as connection:
+            await connection.execute("UPDATE log_head SET gaps = '{}', old_gaps = '{}'")
+        assert (await sequence_once(sequencer), await found_wrong(database.reader)) == (0, {"append_forgotten"})
+        async with await psycopg.AsyncConnection.connect(database.admin) as connection:
+            await connection.execute(healing.read_text())
+        assert await sequence_once(sequencer) == 1
+        await sequencer.close()
+        await late.close()
+    assert await found_wrong(database.reader) == set()
 
 
 async def _gaps(database: Database) -> tuple[str, str]:

@@ -60,6 +60,7 @@ TAMPERING = {
         {"position_without_event", "head_differs", "positions_tear_append"}),
     "numbered and waiting": ("INSERT INTO unsequenced VALUES (1, 3, now())",
         {"numbered_wrongly"}),
+    "waiting where nobody looks": ("UPDATE log_head SET floor = floor + 1", {"append_forgotten"}),
     "waiting no more": ("DELETE FROM unsequenced",
         {"numbered_wrongly"}),
     "waiting for more": ("UPDATE unsequenced SET events = 2", {"unsequenced_differs"}),
