@@ -53,6 +53,7 @@ _BY_STATUS = {
 _AWAY = (
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.UNKNOWN,  # the connection broke: "transport error", "connection closed" and the like
+    RPCStatusCode.INTERNAL,  # it broke in the middle of a frame, or the server has a fault of its own
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,
     RPCStatusCode.ABORTED,

@@ -33,6 +33,9 @@ START_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 60
 """How long a command waits for its answer. The workflow goes on all the same."""
 
+UPDATE_TRIES = 4
+"""How often a workflow that turns an update away is asked."""
+
 
 class NoAnswer(Exception):
     """Nobody said, or said in time, what became of the command: an unknown outcome, not a failure."""
@@ -72,9 +75,12 @@ async def start_workflow(
 
 
 async def ask(handle: WorkflowHandle[Any, Any], update: Any, *args: Any, update_id: str | None = None) -> Any:
-    """An update's answer. Raises the refusal, WorkflowOver where nothing runs, NoAnswer after a minute."""
+    """An update's answer. Raises the refusal, WorkflowOver where nothing runs, NoAnswer after a minute or where it
+    is turned away again and again.
+    """
     update_id = update_id or uuid.uuid4().hex
-    for last in (False, False, False, True):
+    turned_away: RPCError | None = None
+    for _ in range(UPDATE_TRIES):
         try:
             return await answered(handle.execute_update(update, args=list(args), id=update_id))
         except WorkflowUpdateFailedError as failed:
@@ -84,9 +90,14 @@ async def ask(handle: WorkflowHandle[Any, Any], update: Any, *args: Any, update_
                 raise WorkflowOver(handle.id) from fault
             # Something else (a signal, a child's end) reached the workflow in the very task that should have ended
             # it: the server has the task done again and turns the update away. The same id asks for it once more.
-            if last or fault.status is not RPCStatusCode.FAILED_PRECONDITION:
+            if fault.status is not RPCStatusCode.FAILED_PRECONDITION:
                 raise
-    raise AssertionError("unreachable")
+            turned_away = fault
+    # Or that task has failed several times: what was asked may be done once it no longer does.
+    raise NoAnswer(
+        f"{handle.id} takes nothing at present ({turned_away}): ask again; where that does not help, "
+        "`starter.py verify` says workflow_failing, and `repair` runs it again"
+    ) from turned_away
 
 
 def no_such_workflow(fault: RPCError) -> bool:

@@ -28,6 +28,7 @@ from activities.steps import (
     ReviewWish,
     TransferOrder,
 )
+from commands.running import NoAnswer
 from domain.errors import Conflict
 from operations.histories import FAILING_ATTEMPTS
 from stack.temporal import TemporalServer
@@ -268,6 +269,8 @@ async def test_a_workflow_that_the_new_code_cannot_replay_is_run_again(
         async with asyncio.timeout(60):
             while (await handle.describe()).raw_description.pending_workflow_task.attempt < FAILING_ATTEMPTS:
                 await asyncio.sleep(0.1)
+        with pytest.raises(NoAnswer, match="workflow_failing"):
+            await under_test.payments.capture(run, CaptureWish(wish_id="c"))
         await operator.mends(("workflow_failing", f"payment-{run}"))
         step = await under_test.payments.capture(run, CaptureWish(wish_id="c"))
         assert step.status == "processed"

@@ -1,4 +1,6 @@
-"""A Temporal server that has just come up knows no namespace for a moment: it is away, no more than that."""
+"""Faults of Temporal's server and of the way to it are told as such. One that has just come up knows no namespace for
+a moment: it is away, no more than that.
+"""
 
 from __future__ import annotations
 
@@ -44,3 +46,12 @@ async def test_no_workflow_is_taken_for_over() -> None:
         await ask(handle(STARTING), "update")
     with pytest.raises(WorkflowOver):
         await ask(handle(OVER), "update")
+
+
+@pytest.mark.parametrize(
+    "status", ["UNAVAILABLE", "UNKNOWN", "INTERNAL", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED"]
+)
+def test_a_fault_of_the_server_or_the_way_to_it_is_no_fault_of_ours(status: str) -> None:
+    problem = problem_of(RPCError("h2 protocol error", RPCStatusCode[status], b""))
+    assert problem is not None
+    assert (problem.status_code, problem.code) == (503, "temporal_unavailable")
