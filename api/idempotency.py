@@ -115,10 +115,8 @@ class Answers:
                 return known
             response = await work()
             from_log = asked.from_log and response.status_code < 300 and "event-position" in response.headers
-            if from_log and asked_before:
-                response.headers[REPLAYED] = (
-                    "true"  # it may have gone out, and the process died before it was kept
-                )
+            if from_log and asked_before:  # it may have gone out, and the process died before it was kept
+                response.headers[REPLAYED] = "true"
             if from_log and len(self._keeping) < KEEPING_MOST:
                 self._keep_meanwhile(asked, response)
                 return response

@@ -71,7 +71,7 @@ FOLLOW: Final = f"""{_CUT}
 SELECT p.position, e.id, e.stream, e.version, e.type, e.schema_version, e.data::text, e.recorded_at
 {_BETWEEN}"""
 
-# The end of the log and what waits for a position, without stepping over dead rows (see 60_sequence.sql).
+# The end of the log and what waits for a position, without stepping over dead rows (see 10_sequence.sql).
 HEAD: Final = """
 SELECT h.last_position, coalesce(sum(u.events), 0)::bigint, min(u.appended_at)
 FROM log_head h LEFT JOIN LATERAL (
@@ -112,7 +112,7 @@ SELECT set_config('idle_session_timeout', '5s', false),
     set_config('idle_in_transaction_session_timeout', '5s', false), set_config('transaction_timeout', '10s', false)
 """
 
-# Number the next appends; see 60_sequence.sql.
+# Number the next appends; see migrations/sql/0004/10_sequence.sql.
 SEQUENCE: Final = "SELECT appends, numbered, head FROM sequence_appends(%(limit)s)"
 
 # Make the partitions that will be needed; how many were made.

@@ -1,5 +1,6 @@
-"""Faults of Temporal's server and of the way to it are told as such. One that has just come up knows no namespace for
-a moment: it is away, no more than that.
+"""Faults of Temporal's server, and of the way to it, are told as such.
+
+A server that has just come up knows no namespace for a moment: it is away, no more than that.
 """
 
 from __future__ import annotations

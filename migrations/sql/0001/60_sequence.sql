@@ -1,3 +1,5 @@
+-- Replaced in revision 0004, which says what is wrong with this one; a revision that has run stays as it was.
+--
 -- Numbers what has committed: gives up to p_limit appends their positions, in the order of their ids, and wakes the
 -- readers once. Safe to run from several sessions: the row lock on log_head lets one pass.
 --
