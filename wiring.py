@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RetryConfig, RPCError
 
@@ -22,6 +21,7 @@ from eventstore.connect import Pool, open_pool
 from eventstore.group_commit import GroupCommitter
 from eventstore.handle import Aggregates
 from eventstore.store import EventStore
+from payloads import DATA_CONVERTER
 from settings import Settings
 
 
@@ -68,9 +68,7 @@ async def connect_temporal(
     if address is not None:
         config["target_host"] = address
     try:
-        return await Client.connect(
-            **config, data_converter=pydantic_data_converter, lazy=lazy, retry_config=retry_config
-        )
+        return await Client.connect(**config, data_converter=DATA_CONVERTER, lazy=lazy, retry_config=retry_config)
     except (RPCError, RuntimeError) as fault:
         where = config.get("target_host", "localhost:7233")
         raise Unreachable(f"Temporal does not answer at {where}: is the stack up? ({fault})") from fault

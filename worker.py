@@ -143,6 +143,8 @@ def make_worker(
         workflow_runner=workflow_runner(settings.workflow_sandbox),
         build_id=build_id(),
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
+        # Payloads stay in the history, so looking whether one lies elsewhere is not worth a task of the loop each.
+        max_workflow_task_external_storage_concurrency=1,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=settings.workflow_task_timeout_s),
         graceful_shutdown_timeout=timedelta(seconds=10),
     )

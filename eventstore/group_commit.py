@@ -1,8 +1,9 @@
 """Group commit: appends that arrive together share one transaction, and so one wait for the disk.
 
-There is no artificial delay. A request that finds a flush slot free goes at once, alone; while the slots are busy,
-others gather and go together when one is free. Each request has its own outcome, and its own failure. Who finds
-the queue full is refused at once: a disk that is too slow must not show as memory that grows.
+A request that finds no batch under way goes at once, alone; else it gathers with others, and they go together when
+that batch is done. One that is late (it waits for a lock, or for the disk) is not waited for: the next goes beside
+it. Each request has its own outcome, and its own failure. Who finds the queue full is refused at once: a disk that
+is too slow must not show as memory that grows.
 
     submit ──► waiting (bounded) ──► batch ──► EventStore.append ──► outcomes
 """
@@ -24,6 +25,8 @@ from eventstore.store import EventStore
 MAX_BATCH = 256
 MAX_WAITING = 4_096
 SLOTS = 2
+LATE_S = 0.025
+"""Several commits' time. Two batches side by side from the start are half as large: more CPU, done no sooner."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,11 +39,20 @@ class GroupCommitter:
     """One per process. `batches` and `requests` count what was sent; `heard` is told of each durable append."""
 
     def __init__(
-        self, store: EventStore, *, max_batch: int = MAX_BATCH, max_waiting: int = MAX_WAITING, slots: int = SLOTS
+        self,
+        store: EventStore,
+        *,
+        max_batch: int = MAX_BATCH,
+        max_waiting: int = MAX_WAITING,
+        slots: int = SLOTS,
+        late_s: float = LATE_S,
     ) -> None:
         self._store = store
         self._max_batch = max_batch
         self._slots = slots
+        self._late_s = late_s
+        self._started_at = 0.0
+        self._when_late: asyncio.TimerHandle | None = None
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._flushing: set[asyncio.Task[None]] = set()
@@ -76,10 +88,11 @@ class GroupCommitter:
             await asyncio.wait(set(self._flushing))
 
     def _pump(self) -> None:
-        while self._waiting and len(self._flushing) < self._slots:
+        while self._waiting and self._may_start():
             batch = self._take()
             if not batch:
                 return
+            self._started_at = asyncio.get_running_loop().time()
             names = {name for waiting in batch for name in _names(waiting.prepared.request)}
             self._busy |= names
             self.batches += 1
@@ -87,6 +100,23 @@ class GroupCommitter:
             task = asyncio.create_task(self._flush(batch), name="group-commit")
             self._flushing.add(task)
             task.add_done_callback(lambda done, names=names: self._flushed(done, names))  # type: ignore[misc]
+
+    def _may_start(self) -> bool:
+        if not self._flushing:
+            return True
+        if len(self._flushing) >= self._slots:
+            return False
+        loop = asyncio.get_running_loop()
+        late_at = self._started_at + self._late_s
+        if loop.time() >= late_at:
+            return True
+        if self._when_late is None:
+            self._when_late = loop.call_at(late_at, self._look_again)
+        return False
+
+    def _look_again(self) -> None:
+        self._when_late = None
+        self._pump()
 
     def _flushed(self, task: asyncio.Task[None], names: set[str]) -> None:
         self._flushing.discard(task)

@@ -196,7 +196,7 @@ class Runner:
                         raise CheckpointMoved("an upgraded view is live")
                     if not records:
                         await self._still_there(connection)
-                        await self._rest(tracks, stop)
+                    await self._rest(tracks, stop)
         finally:
             await log.close()
             if committing is not None:

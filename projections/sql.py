@@ -167,7 +167,11 @@ SELECT build FROM projection.builds
 RAISE_EPOCH: LiteralString = "UPDATE projection.builds SET epoch = epoch + 1 WHERE build = %s"
 
 # The compare-and-set of all checkpoints of one transaction; raises SQLSTATE TM001 when any is not as we read it.
-ADVANCE: LiteralString = "SELECT projection.advance(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"
+# For the rest of it the builds' tables go by their plain names: no two views have one of the same name.
+ADVANCE: LiteralString = """
+SELECT projection.advance(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]),
+       set_config('search_path', %s, true)
+"""
 
 USE_SCHEMA: LiteralString = "SELECT set_config('search_path', %s, true)"
 

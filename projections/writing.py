@@ -7,6 +7,7 @@ the event at fault is alone, parks it, and goes on; what follows in its stream w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
@@ -27,21 +28,19 @@ ERROR_LIMIT = 2000
 async def commit(connection: Connection, works: Sequence[Work]) -> None:
     """Raises CheckpointMoved's SQLSTATE, a transient error, or the handler's own.
 
-    All in one round trip but for the ends of the transaction: after a pipeline that ends with COMMIT the server
+    All in one round trip but for the end of the transaction: after a pipeline that ends with COMMIT the server
     may not count the session's idle time (a flush can follow the sync), and that time is the leader's lease.
     """
-    tracks = [work.track for work in works]
-    async with connection.transaction():
+    async with AsyncExitStack() as transaction:
         async with connection.pipeline():
+            await transaction.enter_async_context(connection.transaction())
             await _advance(connection, works)
             for work in works:
-                if work.statements or work.followers:
-                    await _use(connection, work.track)
-                    await _run(connection, work.statements)
-                    await _park(connection, work.track, [_letter(event, "follower") for event in work.followers])
+                await _run(connection, work.statements)
+                await _park(connection, work.track, [_letter(event, "follower") for event in work.followers])
         hit("projection:before_commit")
-    for work, track in zip(works, tracks, strict=True):
-        track.position = work.upto
+    for work in works:
+        work.track.position = work.upto
     hit("projection:after_commit")
 
 
@@ -74,7 +73,6 @@ async def _one_by_one(connection: Connection, track: Track, append: Sequence[Rec
     parked, letters, upto = set(track.parked), list[Row](), position_of(append[-1])
     async with connection.transaction():
         await _advance(connection, [Work(track, track.position, upto, [], [])])
-        await _use(connection, track)
         for record in append:
             wanted = (category_of(record.stream), record.type) in track.view.wants
             position = position_of(record)
@@ -110,17 +108,15 @@ async def try_one(connection: Connection, track: Track, record: Record) -> Excep
 
 
 async def _advance(connection: Connection, works: Sequence[Work]) -> None:
+    """Moves the checkpoints, and has the transaction look for tables in these builds."""
     steps = (
         [work.track.build for work in works],
         [work.since for work in works],
         [work.track.epoch for work in works],
         [work.upto for work in works],
+        ",".join(work.track.schema for work in works),
     )
     await connection.execute(sql.ADVANCE, steps, prepare=True)
-
-
-async def _use(connection: Connection, track: Track) -> None:
-    await connection.execute(sql.USE_SCHEMA, (track.schema,), prepare=True)
 
 
 async def _run(connection: Connection, statements: Sequence[Statement]) -> None:

@@ -12,7 +12,6 @@ import pytest
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 import worker as worker_program
@@ -26,6 +25,7 @@ from domain.transfer import TransferStatus
 from eventstore.events import AppendRequest, NewEvent, StreamWrite
 from eventstore.hashing import GENESIS
 from eventstore.verify import LogVerifier
+from payloads import DATA_CONVERTER
 from tests.e2e.system import System, eur, system
 from tests.fixtures.event_samples import FOLDER
 from tests.fixtures.operating import Operator, settling
@@ -158,7 +158,7 @@ async def fetch(under_test: System, workflow_id: str) -> WorkflowHistory:
 def replayer(workflows: list[type]) -> Replayer:
     return Replayer(
         workflows=workflows,
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         workflow_runner=worker_program.workflow_runner(False),
     )
 

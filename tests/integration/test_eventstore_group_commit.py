@@ -200,6 +200,23 @@ async def test_batches_are_bounded_and_a_full_queue_refuses_at_once() -> None:
     assert isinstance(await committer.submit(request("c12", write("s12", event()))), Appended)
 
 
+async def test_while_a_batch_is_under_way_others_gather_until_it_is_late() -> None:
+    store = SlowStore()
+    committer = GroupCommitter(store, slots=2, late_s=0.2)
+    tasks = [asyncio.create_task(committer.submit(request(f"c{n}", write(f"s{n}", event())))) for n in range(3)]
+    await asyncio.sleep(0.05)
+    assert store.batches == [["c0"]]
+    await asyncio.sleep(0.3)
+    assert store.batches == [["c0"], ["c1", "c2"]]
+    tasks.append(asyncio.create_task(committer.submit(request("c3", write("s3", event())))))
+    await asyncio.sleep(0.3)
+    assert len(store.batches) == 2, "there are two slots"
+    store.go.set()
+    await asyncio.gather(*tasks)
+    assert store.batches[2:] == [["c3"]]
+    await committer.close()
+
+
 async def test_a_caller_too_many_for_the_pool_is_refused_at_once(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +231,7 @@ async def test_a_caller_too_many_for_the_pool_is_refused_at_once(
 
 async def test_requests_on_one_stream_never_overtake_each_other() -> None:
     store = SlowStore()
-    committer = GroupCommitter(store, slots=4)
+    committer = GroupCommitter(store, slots=4, late_s=0)
     names = ["a", "a", "b", "a", "b", "c"]
     tasks = [
         asyncio.create_task(committer.submit(request(f"c{n}", write(s, event())))) for n, s in enumerate(names)
