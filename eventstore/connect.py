@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any
 
@@ -30,11 +31,15 @@ _DURABLE = {"on", "remote_apply"}
 
 
 class Pool(AsyncConnectionPool[Connection]):
-    """Is back as soon as Postgres is.
+    """Is back as soon as Postgres is, and keeps its connections whoever is cancelled.
 
     The library waits 1, 2, 4, 8 s and so on between its tries to connect: after an outage of some seconds that is
-    as long again, for everybody who uses the pool.
+    as long again, for everybody who uses the pool. And who is cancelled while giving a connection back takes it
+    along, and the turn of the one who was to have it next: so a pool would shrink, request by request.
     """
+
+    async def putconn(self, conn: Connection) -> None:
+        await asyncio.shield(super().putconn(conn))
 
     async def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
         if isinstance(task, AddConnection):

@@ -7,7 +7,6 @@ the event at fault is alone, parks it, and goes on; what follows in its stream w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
@@ -28,12 +27,11 @@ ERROR_LIMIT = 2000
 async def commit(connection: Connection, works: Sequence[Work]) -> None:
     """Raises CheckpointMoved's SQLSTATE, a transient error, or the handler's own.
 
-    All in one round trip but for the end of the transaction: after a pipeline that ends with COMMIT the server
+    All in one round trip but for the ends of the transaction: after a pipeline that ends with COMMIT the server
     may not count the session's idle time (a flush can follow the sync), and that time is the leader's lease.
     """
-    async with AsyncExitStack() as transaction:
+    async with connection.transaction():
         async with connection.pipeline():
-            await transaction.enter_async_context(connection.transaction())
             await _advance(connection, works)
             for work in works:
                 await _run(connection, work.statements)
