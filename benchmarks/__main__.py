@@ -52,7 +52,7 @@ PARTS = (
     Part("batches", ("5",), lambda s, q, _: batches(s, 1 if q else 5, 2_000 if q else 10_000)),
     Part("first answers", ("10",), lambda s, q, _: first_answers(s, 2 if q else 7, 10 if q else 25)),
     Part("appends", ("6", "7"), lambda s, q, _: appends(s, 2 if q else 7, 300 if q else 700)),
-    Part("catching up", ("8",), lambda s, q, _: catching_up(s, 2 if q else 5, 10_000 if q else 20_000)),
+    Part("catching up", ("8",), lambda s, q, _: catching_up(s, 2 if q else 5, 20_000 if q else 60_000)),
     Part(
         "orders and their books",
         ("12",),

@@ -280,12 +280,12 @@ class Runner:
             self._look_at = time.monotonic() + self._settings.idle_poll_s
 
     async def _rest(self, tracks: Sequence[Track], stop: asyncio.Event) -> None:
-        """Until there is news, or a view in trouble is due."""
+        """Until there is news for any of them, or a view in trouble is due."""
         timeout_s = self._settings.idle_poll_s
         for track in tracks:
             if track.failures:
                 timeout_s = min(timeout_s, max(track.retry_at - time.monotonic(), 0.0))
-        position = max((track.position for track in tracks if not track.failures), default=None)
+        position = min((track.position for track in tracks if not track.failures), default=None)
         if position is None:
             await _pause(stop, timeout_s)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from decimal import Decimal
 from typing import get_args
@@ -106,6 +107,13 @@ def test_every_event_of_the_catalogue_is_wanted_by_a_view_that_exists_for_it() -
     assert set(EVENTS) == {
         ACCOUNT, PAYMENT, TRANSFER, FRAUD_CASE, BATCH, ORDER, BOOK, TRADE, QUOTE, STANDING_ORDER,
     }  # fmt: skip
+
+
+def test_no_two_views_have_a_table_of_one_name() -> None:
+    """All views are written in one transaction, by the plain names of their tables."""
+    names = [name for view in VIEWS.values() for name in re.findall(r"CREATE TABLE (\w+)", view.tables)]
+    assert len(names) >= len(VIEWS)
+    assert sorted(names) == sorted(set(names))
 
 
 def test_a_transfers_time_line_tells_each_leg_with_its_outcome() -> None:
