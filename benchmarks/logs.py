@@ -142,6 +142,7 @@ async def _grow(log: Side, events: int) -> None:
         head = (await log.ask("number_all"))["head"]
         await log.ask("catch_up")
         tell(f"  log of {events:,}: {head:,} events after {time.monotonic() - started:.0f} s")
+    await log.ask("vacuum")
     await _conserved(log)
 
 
