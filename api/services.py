@@ -120,13 +120,13 @@ async def open_services(settings: Settings, temporal_address: str | None = None)
 
 
 def _numbered(lookups: Lookups, tail: Tail) -> Watch[int, int]:
-    """Positions of events that are about to be numbered: the sequencer is woken, and wakes in turn."""
+    """Positions of events that are about to be numbered: the sequencer says when to look."""
     seen = 0
 
     async def look(event_ids: Sequence[int]) -> dict[int, int]:
         nonlocal seen
         seen = tail.head
-        return await lookups.awaited_positions(event_ids)
+        return await lookups.positions(event_ids)
 
     return Watch(look, lambda: tail.wait(seen, NUMBERED_S))
 

@@ -86,10 +86,13 @@ def verify(as_json: JsonOption = False, data: DataOption = DATA) -> None:
 
     async def work(session: Session) -> list[Check]:
         checks = []
-        async for check in verifier(session).checks(lambda _name: None):
-            checks.append(check)
-            if not as_json:
-                print_check(check)
+        with (errors if as_json else console).status("checking") as status:
+            async for check in verifier(session).checks(lambda what: status.update(f"checking {what}")):
+                checks.append(check)
+                if not as_json:
+                    status.stop()  # what is wrong goes to standard error, and not into the moving line
+                    print_check(check)
+                    status.start()
         return checks
 
     checks = run(data, as_json, work)

@@ -3,7 +3,7 @@
 A request that finds no batch under way goes at once, alone; else it gathers with others, and they go together when
 that batch is done. One that is late (it waits for a lock, or for the disk) is not waited for: the next goes beside
 it. Each request has its own outcome, and its own failure. Who finds the queue full is refused at once: a disk that
-is too slow must not show as memory that grows.
+is too slow must not show as memory that grows. After each batch the sequencer is told that there is something.
 
     submit ──► waiting (bounded) ──► batch ──► EventStore.append ──► outcomes
 """
@@ -11,9 +11,11 @@ is too slow must not show as memory that grows.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 
@@ -27,6 +29,8 @@ MAX_WAITING = 4_096
 SLOTS = 2
 LATE_S = 0.025
 """Several commits' time. Two batches side by side from the start are half as large: more CPU, done no sooner."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +60,7 @@ class GroupCommitter:
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
         self._flushing: set[asyncio.Task[None]] = set()
+        self._waking: set[asyncio.Task[None]] = set()
         # Of the batches under way: a second append to such a stream would only wait for its lock, holding a slot.
         self._busy: set[str] = set()
         self._closed = False
@@ -84,8 +89,8 @@ class GroupCommitter:
     async def close(self) -> None:
         """Take no more, finish what was taken."""
         self._closed = True
-        while self._flushing:
-            await asyncio.wait(set(self._flushing))
+        while under_way := self._flushing | self._waking:
+            await asyncio.wait(under_way)
 
     def _pump(self) -> None:
         while self._waiting and self._may_start():
@@ -99,7 +104,7 @@ class GroupCommitter:
             self.requests += len(batch)
             task = asyncio.create_task(self._flush(batch), name="group-commit")
             self._flushing.add(task)
-            task.add_done_callback(lambda done, names=names: self._flushed(done, names))  # type: ignore[misc]
+            task.add_done_callback(partial(self._flushed, names))
 
     def _may_start(self) -> bool:
         if not self._flushing:
@@ -118,10 +123,19 @@ class GroupCommitter:
         self._when_late = None
         self._pump()
 
-    def _flushed(self, task: asyncio.Task[None], names: set[str]) -> None:
+    def _flushed(self, names: set[str], task: asyncio.Task[None]) -> None:
         self._flushing.discard(task)
         self._busy -= names
         self._pump()
+        waking = asyncio.create_task(self._wake_sequencer(), name="wake-sequencer")
+        self._waking.add(waking)
+        waking.add_done_callback(self._waking.discard)
+
+    async def _wake_sequencer(self) -> None:
+        try:
+            await self._store.wake_sequencer()
+        except psycopg.Error as error:
+            _log.debug("the sequencer was not woken, and looks by itself: %s", error)
 
     def _take(self) -> list[_Waiting]:
         """The next batch, first come first served. Requests on one stream go together only if chained (each

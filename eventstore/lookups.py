@@ -18,13 +18,6 @@ SELECT command_id, append_id, fingerprint, outcome FROM commands WHERE command_i
 # Positions by event id, of those that have one.
 POSITIONS_OF: Final = "SELECT id, position FROM positions WHERE id = ANY (%(ids)s::bigint[])"
 
-# The same; where one is missing the sequencer is woken, as by queries.WAKE_SEQUENCER.
-AWAITED_POSITIONS_OF: Final = """
-WITH found AS (SELECT id, position FROM positions WHERE id = ANY (%(ids)s::bigint[])),
-     woken AS (SELECT pg_notify('tidemark_appended', '') WHERE (SELECT count(*) FROM found) < %(wanted)s)
-SELECT id, position FROM found UNION ALL SELECT NULL, NULL FROM woken
-"""
-
 # A stream's events with the positions they have so far.
 STREAM: Final = """
 SELECT p.position, e.id, e.event_id, e.stream, e.version, e.type, e.schema_version, e.data, e.metadata,
@@ -95,11 +88,6 @@ class Lookups:
     async def positions(self, event_ids: Sequence[int]) -> dict[int, int]:
         """Event id → position, of those that are numbered."""
         return dict(await self._rows(POSITIONS_OF, {"ids": list(event_ids)}))
-
-    async def awaited_positions(self, event_ids: Sequence[int]) -> dict[int, int]:
-        """As `positions`, for somebody who waits: where one has none yet, the sequencer is woken."""
-        rows = await self._rows(AWAITED_POSITIONS_OF, {"ids": list(event_ids), "wanted": len(event_ids)})
-        return {event_id: position for event_id, position in rows if event_id is not None}
 
     async def stream(self, stream: str, after_version: int = 0, limit: int = 10_000) -> list[RecordedEvent]:
         """A stream's events, with their positions where they have one already."""

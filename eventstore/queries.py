@@ -118,9 +118,9 @@ SEQUENCE: Final = "SELECT appends, numbered, head FROM sequence_appends(%(limit)
 # Make the partitions that will be needed; how many were made.
 ENSURE_PARTITIONS: Final = "SELECT ensure_partitions()"
 
-# Tell the sequencer of an append that somebody waits for. In a transaction of its own: inside the append's it
-# would make commits wait for each other.
-WAKE_SEQUENCER: Final = "NOTIFY tidemark_appended"
+# Tell the sequencer that there is an append. In a transaction of its own: inside the append's it would make
+# commits wait for each other, and so would waiting for the disk here.
+WAKE_SEQUENCER: Final = "SELECT set_config('synchronous_commit', 'off', true), pg_notify('tidemark_appended', '')"
 
 # Hear of such appends.
 LISTEN_APPENDED: Final = "LISTEN tidemark_appended"

@@ -21,7 +21,7 @@ from eventstore.connect import RECONNECT_EVERY_S, Connection, connect
 from eventstore.errors import UnsafeSettings
 
 BATCH_APPENDS = 2_000
-BUSY_POLL_S = 0.005
+BUSY_POLL_S = 0.02
 IDLE_POLL_S = 0.05
 STANDBY_POLL_S = 0.5
 PARTITIONS_EVERY_S = 60.0
@@ -121,7 +121,7 @@ async def _ensure_partitions(connection: Connection) -> None:
 
 
 async def _rest(connection: Connection, seconds: float) -> None:
-    """For so long, or until somebody who waits for a position says so."""
+    """For so long, or until somebody says that there is an append."""
     async for _ in connection.notifies(timeout=seconds, stop_after=1):
         return
 

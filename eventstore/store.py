@@ -25,6 +25,7 @@ from eventstore.events import (
 )
 
 Row = tuple[Any, ...]
+WAKE_WITHIN_S = 1.0
 
 
 class EventStore:
@@ -156,6 +157,11 @@ class EventStore:
                 await connection.execute(queries.SAVE_SNAPSHOTS, parameters)
 
         await retried(self._pool, save)
+
+    async def wake_sequencer(self) -> None:
+        """Have the sequencer look now, and not within 50 ms. Raises psycopg.Error: it is not tried again."""
+        async with self._pool.connection(timeout=WAKE_WITHIN_S) as connection:
+            await connection.execute(queries.WAKE_SEQUENCER)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -66,7 +66,7 @@ class Repairer:
             raise LogDamaged(f"{first.code} at {first.where}: {first.message}: restore a backup")
         done: set[tuple[str, str]] = set()
         for look, again in self._looks():
-            for finding in (await look()).findings:
+            async for finding in look():
                 once = _once(finding)
                 if once in done or finding.code not in _PLANS:
                     continue
@@ -78,8 +78,8 @@ class Repairer:
                 else:
                     yield one
 
-    def _looks(self) -> list[tuple[Callable[[], Awaitable[Check]], bool]]:
-        """Checks in the order in which one thing rests on another; True where a later one tries again what failed.
+    def _looks(self) -> list[tuple[Callable[[], AsyncIterator[Finding]], bool]]:
+        """Findings, as one thing rests on another; True where a later look tries again what failed.
 
         A parked event is retried first, which costs little. Where a view itself was wrong, its rebuild settles
         what was parked for it.
@@ -94,18 +94,20 @@ class Repairer:
             _, audit = await verifier.conservation()
             return await verifier.schedules(audit.open_standing_orders)
 
-        def view(name: str) -> Callable[[], Awaitable[Check]]:
-            return lambda: verifier.view(name)
+        async def views() -> AsyncIterator[Finding]:
+            async for check in verifier.views():
+                for finding in check.findings:
+                    yield finding
 
         return [
-            (verifier.snapshots, False),
-            (verifier.engine, False),
-            (verifier.engine, False),  # what was numbered just now, the views have to take in
-            (histories, False),  # money waits for these, and views take long
-            (schedules, False),
-            (verifier.dead_letters, True),
-            *((view(name), False) for name in VIEWS),
-            (verifier.dead_letters, False),
+            (_findings(verifier.snapshots), False),
+            (_findings(verifier.engine), False),
+            (_findings(verifier.engine), False),  # what was numbered just now, the views have to take in
+            (_findings(histories), False),  # money waits for these, and views take long
+            (_findings(schedules), False),
+            (_findings(verifier.dead_letters), True),
+            (views, False),
+            (_findings(verifier.dead_letters), False),
         ]
 
     async def _mend(self, code: str, where: str) -> Repaired:
@@ -155,6 +157,14 @@ class Repairer:
         if retried.error is not None:
             raise ProjectionError(f"failed again: {retried.error}; `dead-letters show {letter}`")
         return f"view {retried.view} has taken in {retried.done} events of {retried.stream}"
+
+
+def _findings(check: Callable[[], Awaitable[Check]]) -> Callable[[], AsyncIterator[Finding]]:
+    async def look() -> AsyncIterator[Finding]:
+        for finding in (await check()).findings:
+            yield finding
+
+    return look
 
 
 def _once(finding: Finding) -> tuple[str, str]:

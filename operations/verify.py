@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
-import psycopg
 from temporalio.client import Client
 
 from activities.batch_items import BatchItemTable
@@ -29,7 +28,7 @@ from operations.remedies import remedy
 from operations.schedules import check_schedules
 from operations.snapshots import check_snapshots
 from projections.catalogue import VIEWS
-from projections.compare import Comparison, compare
+from projections.compare import Comparison, compare_all
 from projections.connecting import Connect, connector
 from projections.dead_letters import list_dead_letters
 from projections.errors import ProjectionError
@@ -93,9 +92,8 @@ class Verifier:
         yield await self.snapshots()
         progress("the projector")
         yield await self.engine()
-        for name in VIEWS:
-            progress(f"view {name}")
-            yield await self.view(name)
+        async for check in self.views(progress):
+            yield check
         progress("dead letters")
         yield await self.dead_letters()
         progress("workflow histories")
@@ -148,20 +146,14 @@ class Verifier:
         looked_at, findings = await check_engine(self.connect, VIEWS)
         return Check("projector", looked_at, findings)
 
-    async def view(self, name: str) -> Check:
-        """One view against a rebuild."""
-        check = Check(f"view {name}")
-        try:
-            found = await compare(VIEWS[name], self.connect, self.store)
-        except ProjectionError as error:
-            check.findings.append(Finding("view_not_compared", name, str(error)))
-            return check
-        except psycopg.errors.ProgrammingError as error:
-            check.findings.append(Finding("view_broken", name, str(error).splitlines()[0]))
-            return check
-        check.looked_at = {"position": found.position, "rows": found.rows}
-        check.findings = _differences(found)
-        return check
+    async def views(self, progress: Progress = lambda _: None) -> AsyncIterator[Check]:
+        """Each view against a rebuild, one read of the log for all."""
+
+        def told(position: int, upto: int) -> None:
+            progress(f"views, {position:,} of {upto:,} events")
+
+        async for view, found in compare_all(list(VIEWS.values()), self.connect, self.store, progress=told):
+            yield _compared(view.name, found)
 
     async def dead_letters(self) -> Check:
         """What is parked, and what waits behind it."""
@@ -199,6 +191,19 @@ class Verifier:
         message = f"{failed} tries failed; the disk fills with what is kept until it is archived"
         findings = [Finding("archive_failing", str(segment), message)] if failing else []
         return Check("backups", {"archived": archived}, findings)
+
+
+def _compared(name: str, found: Comparison | Exception) -> Check:
+    check = Check(f"view {name}")
+    match found:
+        case Comparison():
+            check.looked_at = {"position": found.position, "rows": found.rows}
+            check.findings = _differences(found)
+        case ProjectionError():
+            check.findings.append(Finding("view_not_compared", name, str(found)))
+        case _:
+            check.findings.append(Finding("view_broken", name, str(found).splitlines()[0]))
+    return check
 
 
 def _differences(found: Comparison) -> list[Finding]:

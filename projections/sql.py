@@ -123,6 +123,8 @@ INSTALL_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended('ti
 
 TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 
+UNLOCK: LiteralString = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
+
 # --- builds ------------------------------------------------------------
 
 BUILDS_OF: LiteralString = """

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 
+from eventstore import queries
 from eventstore.batch import Prepared, prepare
+from eventstore.connect import connect
 from eventstore.errors import ConcurrencyError, InvalidAppend, Overloaded, StoreUnavailable
 from eventstore.events import Appended, IdempotencyConflict, Outcome, Repeated, StreamWrite, VersionConflict
 from eventstore.group_commit import GroupCommitter
@@ -44,6 +46,20 @@ async def test_a_request_alone_goes_at_once(database: Database) -> None:
         for number in range(5):
             await committer.submit(request(f"c{number}", write(f"a-{number}", event())))
         assert await transactions(store) == committer.batches == 5
+
+
+async def test_each_batch_wakes_the_sequencer(database: Database) -> None:
+    async with (
+        opened(database.app) as (store, _),
+        await connect(database.projector, "test-listener") as listener,
+    ):
+        await listener.execute(queries.LISTEN_APPENDED)
+        committer = GroupCommitter(store)
+        for number in range(3):
+            await committer.submit(request(f"c{number}", write(f"a-{number}", event())))
+            heard = [note.channel async for note in listener.notifies(timeout=5, stop_after=1)]
+            assert heard == ["tidemark_appended"]
+        await committer.close()
 
 
 async def test_one_that_cannot_be_stored_does_not_fail_the_others(database: Database) -> None:

@@ -8,16 +8,19 @@ from dataclasses import replace
 from typing import LiteralString
 
 import pytest
+from psycopg.errors import UndefinedTable
 
 from eventstore.connect import Pool, open_pool
+from eventstore.events import Head, LoggedEvent
+from eventstore.store import EventStore
 from projections.builds import create_build
 from projections.catalogue import VIEWS
-from projections.compare import compare
+from projections.compare import Comparison, compare, compare_all
 from projections.connecting import rebuild_lock, try_lock
 from projections.dead_letters import list_dead_letters, skip_dead_letter
-from projections.errors import RebuildRunning
+from projections.errors import RebuildRunning, UnknownView
 from projections.model import Batch, Statement, View
-from projections.rebuild import rebuild
+from projections.rebuild import BATCH, rebuild
 from queries.catalogue import QUERIES
 from queries.reader import Reader
 from tests.fixtures.histories import History
@@ -96,6 +99,61 @@ async def test_comparing_while_writes_go_on(rig: Rig) -> None:
             assert compared.position > 0
         stop.set()
         await writing
+
+
+class Counting:
+    """The log, and how often it was read."""
+
+    def __init__(self, log: EventStore) -> None:
+        self._log = log
+        self.reads = 0
+
+    async def follow(self, after_position: int, limit: int) -> list[LoggedEvent]:
+        self.reads += 1
+        return await self._log.follow(after_position, limit)
+
+    async def head(self) -> Head:
+        return await self._log.head()
+
+
+async def test_all_views_are_compared_from_one_read_of_the_log(rig: Rig) -> None:
+    await rig.write(History(7).run(4000).appends)
+    target = next(r for r in await rig.log.read(0, 10_000) if r.type == "FundsWithdrawn").position
+
+    def stumble(batch: Batch) -> list[Statement]:
+        if any(seen.position == target for seen in batch.events):
+            raise ValueError("poison")
+        return ACCOUNTS.apply(batch)
+
+    absent = VIEWS["quotes"]
+    views = [replace(ACCOUNTS, apply=stumble), *(view for view in ALL if view not in (ACCOUNTS, absent))]
+    async with rig.running(views):
+        await rig.caught_up(views, head := await rig.sequence())
+    assert head > 2 * BATCH, "there is more than one batch to read"
+    async with rig.connect() as connection:
+        for change, name in (
+            (b"UPDATE %s.payments SET captured = captured + 1", "payments"),
+            (b"DROP TABLE %s.trades CASCADE", "trades"),
+        ):
+            schema = await rig.schema(VIEWS[name])
+            await connection.execute(change % schema.encode())
+    log, steps = Counting(rig.log), list[tuple[int, int]]()
+    found: dict[str, Comparison | Exception] = {}
+    async for view, one in compare_all(
+        [*views, absent], rig.connect, log, progress=lambda at, upto: steps.append((at, upto))
+    ):
+        found[view.name] = one
+        if view.name == "payments":
+            await rebuild(view, rig.connect, rig.log)
+    assert found.keys() == VIEWS.keys()
+    assert isinstance(found.pop("quotes"), UnknownView)
+    assert isinstance(found.pop("trades"), UndefinedTable)
+    wrong = {name for name, one in found.items() if not isinstance(one, Comparison) or not one.equal}
+    assert wrong == {"payments"}
+    assert [at for at, _ in steps] == sorted(at for at, _ in steps)
+    assert log.reads <= head // BATCH + 1 + 2 * len(views), "each view read the log by itself"
+    assert (await compare(VIEWS["payments"], rig.connect, rig.log)).equal
+    assert await rig.query("SELECT count(*) FROM projection.builds WHERE status = 'shadow'") == [(0,)]
 
 
 async def test_a_second_rebuild_of_the_same_view_is_refused(rig: Rig) -> None:

@@ -97,7 +97,7 @@ class Pool:
         self._postgres = postgres
         self._process = process
 
-    def connection(self) -> Pool:
+    def connection(self, timeout: float | None = None) -> Pool:
         return self
 
     async def __aenter__(self) -> Pool:

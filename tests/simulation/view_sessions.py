@@ -8,9 +8,11 @@ view and checkpoint alike, as `synchronous_commit = off` allows.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import orjson
@@ -18,6 +20,7 @@ import psycopg
 
 from eventstore import queries
 from projections import sql
+from projections.catalogue import VIEWS
 from projections.errors import CHECKPOINT_MOVED
 from projections.model import Statement
 from tests.simulation.log_tables import LogTables
@@ -139,6 +142,17 @@ def _wake(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+_VIEWS = {table: view.name for view in VIEWS.values() for table in re.findall(r"CREATE TABLE (\w+)", view.tables)}
+
+
+@cache
+def _view_of(statement: str) -> str:
+    """By the table that it writes to, as the search path finds it."""
+    writes = re.search(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)", statement)
+    assert writes is not None, statement
+    return _VIEWS[writes[1]]
+
+
 class ViewDatabase:
     """One for all projectors."""
 
@@ -251,15 +265,16 @@ class ViewDatabase:
             raise psycopg.OperationalError("simulated: the connection was lost after the commit")
 
     def _apply(self, planned: list[tuple[str, Any]]) -> None:
-        build: Build | None = None
+        builds: dict[str, Build] = {}
         for text, parameters in planned:
             if text == sql.ADVANCE:
-                self._advance(*parameters)
-            elif text == sql.USE_SCHEMA:
-                build = self.builds[int(parameters[0].rpartition("_")[2])]
-            elif build is not None:
+                *steps, path = parameters
+                self._advance(*steps)
+                found = [self.builds[int(schema.rpartition("_")[2])] for schema in path.split(",")]
+                builds = {build.view: build for build in found}
+            elif builds:
                 assert text in ViewTables.KNOWN, f"a statement that view_tables.py does not know: {text}"
-                statement = Statement(text, orjson.loads(parameters[0]))
+                build, statement = builds[_view_of(text)], Statement(text, orjson.loads(parameters[0]))
                 build.tables.run(statement)
                 build.commits[-1][2].append(statement)
 
