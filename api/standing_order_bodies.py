@@ -15,7 +15,7 @@ from domain.timetable import Frequency, Timetable
 
 def _written(given: object) -> object:
     if not isinstance(given, str):
-        raise ValueError("an instant such as 2027-01-31T08:00:00+01:00 is needed")
+        raise ValueError("an instant such as 2030-01-31T08:00:00+01:00 is needed")
     return written_out(given)
 
 
@@ -33,7 +33,7 @@ class NewStandingOrder(MoneyBody):
     frequency: Frequency = "once"
     first_at: Instant = Field(
         description="The first run, a whole second. Later ones are at the same local time.",
-        examples=["2027-01-31T08:00:00+01:00"],
+        examples=["2030-01-31T08:00:00+01:00"],
     )
     time_zone: Annotated[str, Field(min_length=1, max_length=60)] = Field(
         description="Whose clock it follows: a name of the IANA list.", examples=["Europe/Berlin"]

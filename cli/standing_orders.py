@@ -55,7 +55,7 @@ def _instant(given: str | None, field: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(given)
     except ValueError:
-        said = f"{given} is no instant such as 2027-01-31T08:00:00+01:00"
+        said = f"{given} is no instant such as 2030-01-31T08:00:00+01:00"
         raise InvalidInput(f"invalid_{field}", said, field) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -81,7 +81,7 @@ def create(
     to_account: AccountArgument,
     amount: AmountArgument,
     currency: CurrencyArgument,
-    first: Annotated[str, typer.Argument(metavar="FIRST", help="The first run: 2027-01-31T08:00:00+01:00.")],
+    first: Annotated[str, typer.Argument(metavar="FIRST", help="The first run: 2030-01-31T08:00:00+01:00.")],
     frequency: Annotated[
         str,
         typer.Option("--frequency", help="once, interval, daily, weekly, monthly, quarterly or yearly."),

@@ -67,7 +67,7 @@ def restore(
         base = _choose(directory, to, timeline)
         progress("restore", "checking the base backup")
         run_program("pg_verifybackup", "--quiet", str(base.path))
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         folders = ["postgres", *(["temporal"] if forget_workflows else [])]
         aside = _set_aside(data_dir, folders, f"before-{stamp}")
         try:

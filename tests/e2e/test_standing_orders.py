@@ -37,7 +37,8 @@ from tests.fixtures.operating import Operator, settling
 from tests.fixtures.stack import TemporalAddress
 from wiring import connect_temporal
 
-YEARS = ("2026-11-30T12:34:56", "2027-01-31T08:00:00", "2028-02-29T23:59:59", "2027-10-24T03:30:00")
+# Ahead for as long as these tests will be run.
+YEARS = ("2086-11-30T12:34:56", "2087-01-31T08:00:00", "2088-02-29T23:59:59", "2087-10-24T03:30:00")
 TABLES = [
     *(
         Timetable(frequency=frequency, first_at=f"{first}Z", time_zone=zone)
@@ -51,9 +52,9 @@ TABLES = [
             ("yearly", "Australia/Lord_Howe"),
         )
     ),
-    Timetable(frequency="interval", every_s=1234, first_at="2026-12-01T01:02:03Z", time_zone="UTC"),
-    Timetable(frequency="daily", first_at="2026-12-01T01:02:03Z", end_at="2026-12-03T01:02:03Z", time_zone="UTC"),
-    Timetable(frequency="monthly", first_at="2027-11-30T07:00:00Z", time_zone="Europe/Berlin", day_of_month=31),
+    Timetable(frequency="interval", every_s=1234, first_at="2086-12-01T01:02:03Z", time_zone="UTC"),
+    Timetable(frequency="daily", first_at="2086-12-01T01:02:03Z", end_at="2086-12-03T01:02:03Z", time_zone="UTC"),
+    Timetable(frequency="monthly", first_at="2087-11-30T07:00:00Z", time_zone="Europe/Berlin", day_of_month=31),
 ]
 
 
