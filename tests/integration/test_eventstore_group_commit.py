@@ -186,6 +186,9 @@ class SlowStore(EventStore):
             raise self.error
         return [Appended(prepared.request.command_id, 1, prepared.events) for prepared in batch]
 
+    async def wake_sequencer(self) -> None:
+        """There is none."""
+
 
 async def test_an_error_of_one_batch_fails_its_requests_only() -> None:
     store = SlowStore()
@@ -216,21 +219,31 @@ async def test_batches_are_bounded_and_a_full_queue_refuses_at_once() -> None:
     assert isinstance(await committer.submit(request("c12", write("s12", event()))), Appended)
 
 
-async def test_while_a_batch_is_under_way_others_gather_until_it_is_late() -> None:
+async def test_while_a_batch_is_under_way_others_gather() -> None:
     store = SlowStore()
-    committer = GroupCommitter(store, slots=2, late_s=0.2)
+    committer = GroupCommitter(store, slots=2, late_s=60)
     tasks = [asyncio.create_task(committer.submit(request(f"c{n}", write(f"s{n}", event())))) for n in range(3)]
     await asyncio.sleep(0.05)
     assert store.batches == [["c0"]]
-    await asyncio.sleep(0.3)
+    store.go.set()
+    await asyncio.gather(*tasks)
+    assert store.batches == [["c0"], ["c1", "c2"]]
+
+
+async def test_a_batch_that_is_late_is_not_waited_for_and_a_third_has_no_slot() -> None:
+    store = SlowStore()
+    committer = GroupCommitter(store, slots=2, late_s=0.05)
+    tasks = [asyncio.create_task(committer.submit(request(f"c{n}", write(f"s{n}", event())))) for n in range(3)]
+    async with asyncio.timeout(10):
+        while len(store.batches) < 2:
+            await asyncio.sleep(0.01)
     assert store.batches == [["c0"], ["c1", "c2"]]
     tasks.append(asyncio.create_task(committer.submit(request("c3", write("s3", event())))))
-    await asyncio.sleep(0.3)
-    assert len(store.batches) == 2, "there are two slots"
+    await asyncio.sleep(0.2)
+    assert len(store.batches) == 2
     store.go.set()
     await asyncio.gather(*tasks)
     assert store.batches[2:] == [["c3"]]
-    await committer.close()
 
 
 async def test_a_caller_too_many_for_the_pool_is_refused_at_once(

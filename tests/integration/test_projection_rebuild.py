@@ -36,6 +36,18 @@ async def rig(database_url: str) -> AsyncIterator[Rig]:
         yield made
 
 
+async def stumbling(rig: Rig) -> View:
+    """The view of accounts, to which the log's first withdrawal is poison."""
+    target = next(r for r in await rig.log.read(0, 10_000) if r.type == "FundsWithdrawn").position
+
+    def stumble(batch: Batch) -> list[Statement]:
+        if any(seen.position == target for seen in batch.events):
+            raise ValueError("poison")
+        return ACCOUNTS.apply(batch)
+
+    return replace(ACCOUNTS, apply=stumble)
+
+
 async def test_under_load_readers_never_see_an_empty_or_older_view(rig: Rig) -> None:
     history = History(1).run(400)
     await rig.write(history.appends)
@@ -118,15 +130,8 @@ class Counting:
 
 async def test_all_views_are_compared_from_one_read_of_the_log(rig: Rig) -> None:
     await rig.write(History(7).run(4000).appends)
-    target = next(r for r in await rig.log.read(0, 10_000) if r.type == "FundsWithdrawn").position
-
-    def stumble(batch: Batch) -> list[Statement]:
-        if any(seen.position == target for seen in batch.events):
-            raise ValueError("poison")
-        return ACCOUNTS.apply(batch)
-
     absent = VIEWS["quotes"]
-    views = [replace(ACCOUNTS, apply=stumble), *(view for view in ALL if view not in (ACCOUNTS, absent))]
+    views = [await stumbling(rig), *(view for view in ALL if view not in (ACCOUNTS, absent))]
     async with rig.running(views):
         await rig.caught_up(views, head := await rig.sequence())
     assert head > 2 * BATCH, "there is more than one batch to read"
@@ -246,14 +251,7 @@ async def test_a_reader_inside_the_old_view_delays_the_swap_and_no_other_reader(
 
 async def test_what_was_skipped_stays_skipped_in_a_rebuild(rig: Rig) -> None:
     await rig.write(History(6).run(60).appends)
-    target = next(r for r in await rig.log.read(0, 10_000) if r.type == "FundsWithdrawn").position
-
-    def stumble(batch: Batch) -> list[Statement]:
-        if any(seen.position == target for seen in batch.events):
-            raise ValueError("poison")
-        return ACCOUNTS.apply(batch)
-
-    broken: View = replace(ACCOUNTS, apply=stumble)
+    broken = await stumbling(rig)
     async with rig.running([broken]):
         await rig.caught_up([broken], await rig.sequence())
         async with rig.connect() as connection:
